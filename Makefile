@@ -29,7 +29,7 @@ down: setup  ## end what `up` started
 pulumi:  ## say where the Pulumi CLI is; where there is none and Go is, build it once, in four minutes
 	@sh scripts/pulumi.sh
 
-conformance: setup  ## the tests that hold our engine to the Pulumi CLI
+conformance: setup  ## the tests that hold our engine to the Pulumi CLI; ARGS="-m drill" plays the whole book of changes, in hours
 	@CONFORMANCE_REQUIRED=1 $(PY) -m pytest tests/conformance $(ARGS)
 
 test: lint unit  ## everything that CI runs: lint, then the tests
@@ -57,7 +57,7 @@ coverage: setup  ## which lines the tests run, those of jobs and functions too; 
 		--cov-report=html:.local/coverage --cov-report=markdown:.local/coverage.md $(ARGS)
 
 drills: setup  ## the tests at full scale: a thousand uploads at once, twenty kills
-	@$(PY) -m pytest -m drill $(ARGS)
+	@$(PY) -m pytest -m drill --ignore=tests/conformance $(ARGS)
 
 clients: setup  ## third-party clients against the AWS in memory, each in an environment of its own; ARGS="-k redun" narrows them down
 	@sh scripts/clients.sh $(ARGS)

@@ -20,6 +20,7 @@ from components.roles import Roles, RolesArgs
 from components.secrets import Secrets, SecretsArgs
 from components.settings import read_config, slack_webhook_url
 from components.storage import Storage, StorageArgs
+from components.volumes import Volumes
 
 config = read_config()
 context = StackContext.current(config.tags)
@@ -28,11 +29,19 @@ network = Network("network", NetworkArgs(context=context, section=config.network
 storage = Storage("storage", StorageArgs(context=context, section=config.storage))
 images = Images("images", ImagesArgs(context=context, section=config.images))
 secrets = Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=slack_webhook_url()))
-roles = Roles("roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images))
+volumes = Volumes.made(config, context, network, storage)
+roles = Roles(
+    "roles",
+    RolesArgs(context=context, storage=storage, secrets=secrets, images=images, volumes=volumes),
+)
 environments = Environments(
     "environments",
     EnvironmentsArgs(
-        context=context, environments=config.environments, network=network, roles=roles
+        context=context,
+        environments=config.environments,
+        network=network,
+        roles=roles,
+        volumes=volumes,
     ),
 )
 queues = Queues(
@@ -41,7 +50,13 @@ queues = Queues(
 jobs = Jobs(
     "jobs",
     JobsArgs(
-        context=context, config=config, storage=storage, images=images, secrets=secrets, roles=roles
+        context=context,
+        config=config,
+        storage=storage,
+        images=images,
+        secrets=secrets,
+        roles=roles,
+        volumes=volumes,
     ),
 )
 pipeline = Pipeline(
@@ -72,6 +87,7 @@ monitoring = Monitoring(
         environments=environments,
         jobs=jobs,
         state_machine_arns=pipeline.state_machine_arns,
+        submit=pipeline.submit,
         watched={**pipeline.functions, **budget.functions},
     ),
 )

@@ -115,4 +115,5 @@ class Drift(TypedDict):
     """What differs between a deployed stack and the program."""
 
     stack: str
+    """Empty for the rehearsal."""
     differences: list[Drifted]

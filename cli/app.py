@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from cli.commands import files, operate, rehearsal, runs, understand
@@ -15,6 +16,9 @@ def main() -> None:
     """Runs the command line; a CliError, and what AWS refuses, becomes a sentence and an exit
     code.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a character that it lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="batchref")
     except Exception as error:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.errors import CliError, ExitCode
+from cli.frame import print_json
 from cli.stack_files import StackFile, all_stacks, read
 from config import ConfigError, Problem, StackConfig
 
@@ -31,14 +32,7 @@ def check(console: Console, sources: Sequence[str], *, as_json: bool) -> ExitCod
     files = [read(source) for source in sources or all_stacks()]
     found = {file.label: problems(file) for file in files}
     if as_json:
-        print(
-            json.dumps(
-                {"files": [_as_json(file, found[file.label]) for file in files]},
-                indent=1,
-                default=str,
-                ensure_ascii=False,
-            )
-        )
+        print_json({"files": [_as_json(file, found[file.label]) for file in files]})
     else:
         for file in files:
             _show(console, file, found[file.label])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from cli import cleaned_view
 from cli.errors import CliError, ExitCode
+from cli.frame import print_json
 from workloads.names import dataset_of, title
 from workloads.preprocess.clean import Cleaned, RefusedError, Settings, clean
 from workloads.preprocess.files import Files
@@ -77,11 +77,7 @@ def run(console: Console, errors: Console, wanted: Wanted) -> ExitCode:
             else {}
         )
     if wanted.as_json:
-        print(
-            json.dumps(
-                _as_json(wanted.file, found, rows, written, shown=shown), indent=1, default=str
-            )
-        )
+        print_json(_as_json(wanted.file, found, rows, written, shown=shown))
     else:
         cleaned_view.show(console, wanted.file, found, rows, written)
     return ExitCode.OK

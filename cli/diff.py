@@ -15,6 +15,7 @@ from rich.text import Text
 from cli.check import count, hanging, problems
 from cli.errors import ExitCode
 from cli.estimate import dollars, of_file, parse_minutes, why_unknown
+from cli.frame import print_json
 from cli.stack_files import StackFile, read
 from config.change import Change, changes
 from config.estimate import RUNS_PER_MONTH, STORED_GB
@@ -65,7 +66,7 @@ def show(
     """Prints what differs. Raises CliError where a file cannot be read or has the wrong shape."""
     found = compare(read(before), read(after), parse_minutes(minutes))
     if as_json:
-        print(json.dumps(_as_dict(found), indent=1, default=str, ensure_ascii=False))
+        print_json(_as_dict(found))
     elif markdown:
         print("\n".join(_markdown(found)))
     else:

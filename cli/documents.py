@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from typing_extensions import TypedDict
 
+from cli import file_documents
 from cli.advice_documents import Drift, Health, Rightsized, Why
 
 
@@ -181,6 +182,16 @@ class StageCost(TypedDict):
     usd: float | None
 
 
+class Killed(TypedDict):
+    """A job that was killed for its memory, after which the run began again with more."""
+
+    stage: str
+    job_id: str
+    memory_mib: int
+    """What the next job asked for."""
+    at: str | None
+
+
 class Told(TypedDict):
     """One message."""
 
@@ -212,6 +223,7 @@ class Shown(TypedDict):
     stages: list[StageJob]
     """Jobs that AWS Batch still knows: it forgets them some days after their end."""
     costs: list[StageCost]
+    killed: list[Killed]
     failed_stage: str | None
     what_to_do: str | None
     told: list[Told]
@@ -259,6 +271,15 @@ class Reported(TypedDict):
     """Whether a browser took it."""
 
 
+class Serving(TypedDict):
+    """Where `ui` serves until it is ended."""
+
+    stack: str | None
+    """Null for the rehearsal."""
+    url: str
+    """Of the page of runs, with the token without which nothing is served."""
+
+
 class Difference(TypedDict):
     """One thing that differs."""
 
@@ -285,6 +306,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "logs": LogLine,
     "results": Findings,
     "report": Reported,
+    "ui": Serving,
     "compare": Compared,
     "run": Begun,
     "retry": Retried,
@@ -297,5 +319,6 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "rightsize": Rightsized,
     "doctor": Health,
     "drift": Drift,
+    **file_documents.DOCUMENTS,
 }
 """What each command prints, by its name."""

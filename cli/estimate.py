@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from cli.check import hanging, valid
 from cli.errors import CliError, ExitCode
+from cli.frame import print_json
 from cli.stack_files import StackFile, read
 from config.estimate import NOT_COUNTED, Estimate, estimate
 from config.facts import ec2_facts
@@ -50,7 +50,7 @@ def show(
         file, config, minutes=parse_minutes(minutes), past=past, runs=runs, stored_gb=stored_gb
     )
     if as_json:
-        print(json.dumps(as_dict(found), indent=1))
+        print_json(as_dict(found))
     else:
         _print(console, file, found)
     return ExitCode.OK

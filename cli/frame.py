@@ -9,6 +9,7 @@ where the section is one of SECTIONS. Commands import what they need when they a
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated, Any, Final
 
 import typer
@@ -109,6 +110,14 @@ def say(text: str) -> None:
     out.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def print_json(data: Any) -> None:
-    """A document for programs on standard output; no terminal width and no colour changes it."""
-    print(json.dumps(data, indent=1, ensure_ascii=False))
+def print_json(data: Any, *, line: bool = False) -> None:
+    """A document for programs on standard output; no terminal width and no colour changes it.
+
+    Args:
+        data: what json takes; what else there is in it becomes text.
+        line: as one line, of which more follow.
+    """
+    # in another encoding than Unicode's a character that it lacks would be no JSON any more
+    lacks = not (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(data, indent=None if line else 1, default=str, ensure_ascii=lacks)
+    print(text, flush=True)

@@ -49,12 +49,17 @@ def moment(ms: Any) -> str | None:
 
 def of_run(target: Target, item: Mapping[str, Any]) -> list[tuple[Stage, dict[str, Any]]]:
     """Stage and description of each job that a state item names, in order; a job that its fallback
-    took the place of comes before it.
+    took the place of, or one with more memory, comes before it.
     """
     named: list[tuple[Stage, str]] = []
     for stage in STAGES:
         if stage == "analysis" and item.get("replaced"):
             named.append((stage, str(item["replaced"])))
+        named += [
+            (stage, str(each["job_id"]))
+            for each in item.get("killed") or ()
+            if each["stage"] == stage
+        ]
         job_id = (item.get("jobs") or {}).get(stage)
         if job_id:
             named.append((stage, str(job_id)))

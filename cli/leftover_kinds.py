@@ -36,6 +36,37 @@ KINDS: Final[dict[str, Kind]] = {
             " aws dynamodb delete-table --table-name {name}"
         ),
     ),
+    "elasticfilesystem:file-system": Kind(
+        kind="file system of EFS",
+        costs="its files, about $0.30 a GB a month",
+        remove=(
+            "delete its mount targets (aws efs describe-mount-targets --file-system-id {name},"
+            " aws efs delete-mount-target) && aws efs delete-file-system --file-system-id {name}"
+        ),
+    ),
+    "elasticfilesystem:access-point": Kind(
+        kind="access point of EFS",
+        costs=FREE,
+        remove="aws efs delete-access-point --access-point-id {name}",
+    ),
+    "fsx:file-system": Kind(
+        kind="file system of FSx for Lustre",
+        costs="its capacity, used or not, $0.14 to $0.60 a GiB a month",
+        remove="aws fsx delete-file-system --file-system-id {name}",
+    ),
+    "fsx:association": Kind(
+        kind="link of FSx for Lustre to a bucket",
+        costs=FREE,
+        remove="aws fsx delete-data-repository-association --association-id {name}",
+    ),
+    "backup:recovery-point": Kind(
+        kind="backup of a file system",
+        costs="about $0.05 a GB a month, until it goes after 35 days",
+        remove=(
+            "aws backup delete-recovery-point --recovery-point-arn {arn}"
+            " --backup-vault-name aws/efs/automatic-backup-vault"
+        ),
+    ),
     "ecr": Kind(
         kind="image repository",
         costs="its images, $0.10 a GB a month",

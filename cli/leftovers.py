@@ -4,7 +4,6 @@ design.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from cli.check import hanging
 from cli.errors import CliError, ExitCode
+from cli.frame import print_json
 from cli.leftover_kinds import FREE, KINDS, OTHER
 from cli.preflight import account_of, clients
 from cli.stack_files import read
@@ -28,8 +28,14 @@ _SERVICE_ROLES: Final = (
     "AWSServiceRoleForEC2Spot",
     "AWSServiceRoleForECS",
     "AWSServiceRoleForAutoScaling",
+    "AWSServiceRoleForAmazonElasticFileSystem",
+    "AWSServiceRoleForAmazonFSx",
+    "AWSServiceRoleForBackup",
+    "AWSServiceRoleForFSxS3Access",
 )
-"""Service-linked roles that AWS makes when the services are first used."""
+"""Service-linked roles that AWS makes when the services are first used; the names of some have the
+resource's behind them.
+"""
 _SHOWN: Final = 20
 """Most things of one kind that are printed; `--json` has all of them."""
 
@@ -105,7 +111,7 @@ def show(console: Console, source: str, *, endpoint_url: str, as_json: bool) -> 
             "leftovers": [asdict(one) for one in found],
             "unseen": [asdict(one) for one in unseen],
         }
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        print_json(document)
     else:
         _print(console, f"{file.stack}, account {number}, {file.region}", found, unseen)
     return ExitCode.NOT_READY if unseen or any(map(_costly, found)) else ExitCode.OK
@@ -302,7 +308,7 @@ def _images(account: Account) -> Iterator[Leftover]:
 def _service_roles(account: Account) -> Iterator[Leftover]:
     """Service-linked roles, which belong to the account."""
     for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/aws-service-role/"):
-        if role["RoleName"] in _SERVICE_ROLES:
+        if role["RoleName"].partition("_")[0] in _SERVICE_ROLES:
             yield Leftover(
                 kind="service-linked role",
                 name=role["RoleName"],

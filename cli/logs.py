@@ -18,7 +18,7 @@ from rich.text import Text
 from cli import jobs, runs_index
 from cli.documents import LogLine
 from cli.errors import CliError, ExitCode
-from cli.frame import say
+from cli.frame import print_json, say
 from cli.jobs import Stream
 from cli.runs_index import ENDED
 from cli.target import Target
@@ -100,7 +100,7 @@ def show(
     Raises CliError where the run has no such log.
     """
     run = runs_index.find(target, name).run
-    reader = _Reader(target, run, wanted)
+    reader = Reader(target, run, wanted)
     if not reader.streams() and not follow:
         raise CliError(_nothing(reader), ExitCode.NOT_FOUND)
     try:
@@ -108,7 +108,7 @@ def show(
             ended = runs_index.state_item(target, run).get("state") in ENDED
             for line in reader.new():
                 if as_json:
-                    print(json.dumps(line, ensure_ascii=False), flush=True)
+                    print_json(line, line=True)
                 else:
                     console.print(_picture(line, several=reader.several), soft_wrap=True)
             if not follow or ended:
@@ -122,8 +122,8 @@ def show(
 
 
 @dataclass
-class _Reader:
-    """Reads what is new since it read last."""
+class Reader:
+    """Reads the lines of a run that are new since it read last."""
 
     target: Target
     run: Run
@@ -214,26 +214,35 @@ def _line(event: dict[str, Any], stream: Stream) -> LogLine:
 def _picture(line: LogLine, *, several: bool) -> Text:
     picture = Text(line["time"][11:23] + " ", style="dim")
     if several:
-        label = Stream(
-            stage=line["stage"],  # type: ignore[arg-type]
-            group="",
-            name="",
-            node=line["node"],
-            shard=line["shard"],
-            attempt=line["attempt"],
-        ).label
-        picture.append(f"{label} ", style="cyan")
+        picture.append(f"{label(line)} ", style="cyan")
     picture.append(escaped(line["message"]), style=_STYLES.get(line["level"] or "", ""))
-    short = [
-        f"{name}={value}"
-        for name, value in line["fields"].items()
-        if not isinstance(value, (dict, list)) and value not in (None, "")
-    ]
-    picture.append(escaped(f"  {' '.join(short)}" if short else ""), style="dim")
+    short = short_fields(line)
+    picture.append(escaped(f"  {short}" if short else ""), style="dim")
     return picture
 
 
-def _nothing(reader: _Reader) -> str:
+def label(line: LogLine) -> str:
+    """Where a line comes from, as people read it."""
+    return Stream(
+        stage=line["stage"],  # type: ignore[arg-type]
+        group="",
+        name="",
+        node=line["node"],
+        shard=line["shard"],
+        attempt=line["attempt"],
+    ).label
+
+
+def short_fields(line: LogLine) -> str:
+    """The fields of a line that fit behind its message, `name=value`."""
+    return " ".join(
+        f"{name}={value}"
+        for name, value in line["fields"].items()
+        if not isinstance(value, (dict, list)) and value not in (None, "")
+    )
+
+
+def _nothing(reader: Reader) -> str:
     if not reader.known:
         return (
             f"run {reader.run.run_id} has no log: no job of it has begun, or AWS Batch no longer"

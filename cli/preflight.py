@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from cli.account_checks import CHECKS, unsure
 from cli.check import hanging, valid
 from cli.deployer_checks import state_machine_validation
 from cli.errors import CliError, ExitCode
+from cli.frame import print_json
 from cli.questions import Finding, Questions
 from cli.stack_files import read
 
@@ -50,7 +50,7 @@ def show(
             "region": file.region,
             "findings": [asdict(finding) for finding in found],
         }
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        print_json(document)
     else:
         print_findings(
             console, f"{file.label}, account {account}, {file.region}", found, well="ready"

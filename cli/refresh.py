@@ -4,7 +4,6 @@ CLI.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ from rich.text import Text
 
 from cli import pulumi, service
 from cli.errors import CliError, ExitCode
-from localcloud.deployment.engine.checkpoint import checkpoint, restored
-from localcloud.deployment.engine.refresh import Drift, refresh
+from cli.frame import print_json
+from cli.service import Endpoint
+from localcloud.deployment.engine.checkpoint import Restored, checkpoint, restored
+from localcloud.deployment.engine.refresh import Drift, Refreshed, refresh
 from localcloud.deployment.provider import Provider
 
 
@@ -34,7 +35,28 @@ def run(console: Console, *, as_json: bool) -> ExitCode:
             ExitCode.USAGE,
         )
     path = Path(endpoint.pulumi["checkpoint"])
-    found = restored(path.read_text())
+    found, done = read_again(endpoint)
+    now = checkpoint(
+        done.state,
+        exports=found.exports,
+        settings=found.settings,
+        passphrase=pulumi.PASSPHRASE,
+    )
+    path.unlink()
+    service.write_private(path, now)
+    if as_json:
+        print_json([_fact(each) for each in done.drift])
+    else:
+        _show(console, done.drift)
+    return ExitCode.OK
+
+
+def read_again(endpoint: Endpoint) -> tuple[Restored, Refreshed]:
+    """What the rehearsal's own engine deployed, and what there is of it now.
+
+    Raises CliError where a resource cannot be read.
+    """
+    found = restored(Path(endpoint.pulumi["checkpoint"]).read_text())
     region = str(endpoint.outputs["region"])
     keys: Any = endpoint.credentials
     session: Any = boto3.Session(region_name=region, **keys)
@@ -46,19 +68,7 @@ def run(console: Console, *, as_json: bool) -> ExitCode:
     done = refresh(found.state, provider)
     if done.failures:
         raise CliError("\n".join(map(str, done.failures)), ExitCode.REHEARSAL_FAILED)
-    now = checkpoint(
-        done.state,
-        exports=found.exports,
-        settings=found.settings,
-        passphrase=pulumi.PASSPHRASE,
-    )
-    path.unlink()
-    service.write_private(path, now)
-    if as_json:
-        print(json.dumps([_fact(each) for each in done.drift], indent=1))
-    else:
-        _show(console, done.drift)
-    return ExitCode.OK
+    return found, done
 
 
 def _fact(drift: Drift) -> dict[str, Any]:

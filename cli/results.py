@@ -48,9 +48,9 @@ def results(
             "a table goes to the terminal; give --format csv, json or parquet", ExitCode.USAGE
         )
     entry = runs_index.find(target, name)
-    body = _object(target, entry, entry.run.summary_key)
+    body = stored(target, entry, entry.run.summary_key)
     summary = json.loads(body)
-    parquet = _object(target, entry, entry.run.findings_key)
+    parquet = stored(target, entry, entry.run.findings_key)
     if form == "table":
         show.findings(console, body, most=most or _SHOWN, values=True)
         return ExitCode.OK
@@ -83,7 +83,7 @@ def report(target: Target, name: str, *, file: Path | None, as_json: bool) -> in
     Raises CliError where there is none.
     """
     entry = runs_index.find(target, name)
-    body = _object(target, entry, entry.run.report_key)
+    body = stored(target, entry, entry.run.report_key)
     path = file or STATE / "reports" / f"{entry.run_id}.html"
     if file is None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,8 @@ def report(target: Target, name: str, *, file: Path | None, as_json: bool) -> in
     return ExitCode.OK
 
 
-def _object(target: Target, entry: Entry, key: str) -> bytes:
+def stored(target: Target, entry: Entry, key: str) -> bytes:
+    """An object of a run in the results bucket. Raises CliError where there is none."""
     client = target.client("s3")
     try:
         body: bytes = client.get_object(Bucket=target.output("results_bucket"), Key=key)[

@@ -5,63 +5,21 @@ it.
 from __future__ import annotations
 
 import difflib
-import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from cli.errors import CliError, ExitCode
 from cli.target import Target
-from workloads import names, operating
-from workloads.contract import ContractError, Run, RunState
+from workloads import names
+from workloads.contract import Run
+from workloads.run_index import ENDED, STATES, Entry, RunIndex, age, plain
 from workloads.runtime.quoting import escaped
 
-STATES: Final[tuple[str, ...]] = get_args(RunState)
-ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
-_PAGE: Final = 100
+__all__ = ["ENDED", "STATES", "Entry", "find", "newest", "plain", "state_item"]
+
 _NEAR: Final = 300
 """Among how many of the newest runs a near match is looked for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A run as an index holds it."""
-
-    run_id: str
-    state: str
-    claimed_ms: int
-    """When it was begun the last time, milliseconds since 1970; 0 where nobody noted it."""
-    item: Mapping[str, Any]
-    """All attributes of the index, plain."""
-
-    @property
-    def run(self) -> Run:
-        """The names that follow from the id."""
-        return Run(self.run_id)
-
-    @property
-    def key(self) -> str:
-        """Of the upload; empty for a run whose jobs somebody submitted by hand."""
-        return str((self.item.get("upload") or {}).get("key") or "")
-
-    @property
-    def usd(self) -> float | None:
-        """What the run cost; None before its end, and where it is not known."""
-        value = self.item.get("usd")
-        return None if value is None else float(value)
-
-
-def plain(value: Any) -> Any:
-    """DynamoDB's typed value as JSON has it."""
-    kind, content = next(iter(value.items()))
-    if kind == "M":
-        return {name: plain(inner) for name, inner in content.items()}
-    if kind in {"L", "SS"}:
-        return [plain(inner) if kind == "L" else inner for inner in content]
-    if kind == "N":
-        return int(content) if content.lstrip("-").isdigit() else float(content)
-    return None if kind == "NULL" else content
 
 
 def newest(
@@ -85,16 +43,11 @@ def newest(
         wanted: which of them to take.
         most: how many to return.
     """
+    index = _index(target)
     if prefix or first or last:
-        found = [
-            entry
-            for state in states
-            for entry in _by_id(target, state, prefix, first, last)
-            if wanted(entry)
-        ]
-        return sorted(found, key=_age)[:most]
-    merged = heapq.merge(*(_by_claim(target, state) for state in states), key=_age)
-    return list(islice((entry for entry in merged if wanted(entry)), most))
+        found = index.by_id(states, prefix=prefix, first=first, last=last)
+        return sorted(filter(wanted, found), key=age)[:most]
+    return list(islice(filter(wanted, index.by_claim(states)), most))
 
 
 def find(target: Target, name: str) -> Entry:
@@ -162,58 +115,5 @@ def _near(target: Target, name: str) -> str:
     return f"; the newest is {ids[0]}" if ids else "; there is none yet"
 
 
-def _age(entry: Entry) -> tuple[int, str]:
-    return -entry.claimed_ms, entry.run_id
-
-
-def _by_claim(target: Target, state: str) -> Iterator[Entry]:
-    yield from _query(
-        target,
-        operating.RUNS_BY_CLAIM,
-        KeyConditionExpression="#state = :state",
-        ExpressionAttributeNames={"#state": "state"},
-        ExpressionAttributeValues={":state": {"S": state}},
-    )
-
-
-def _by_id(target: Target, state: str, prefix: str, first: str, last: str) -> Iterator[Entry]:
-    condition = "begins_with(run_id, :from)"
-    values = {":state": {"S": state}, ":from": {"S": prefix}}
-    if not prefix:
-        condition = "run_id BETWEEN :from AND :to"
-        # behind the last id of that date, whatever its name
-        values |= {":from": {"S": first or "0"}, ":to": {"S": f"{last or '9'}~"}}
-    yield from _query(
-        target,
-        operating.RUNS_BY_ID,
-        KeyConditionExpression=f"#state = :state AND {condition}",
-        ExpressionAttributeNames={"#state": "state"},
-        ExpressionAttributeValues=values,
-    )
-
-
-def _query(target: Target, index: str, **asked: Any) -> Iterator[Entry]:
-    client, table = target.client("dynamodb"), target.output("table")
-    # a short page first, for a list shows few runs; who wants more gets as much as DynamoDB gives
-    # at once
-    more: dict[str, Any] = {"Limit": _PAGE}
-    while True:
-        page = client.query(
-            TableName=table, IndexName=index, ScanIndexForward=False, **asked, **more
-        )
-        for raw in page["Items"]:
-            item = {name: plain(value) for name, value in raw.items()}
-            # an id that is none was not written by this program, and nothing here could work on it
-            try:
-                Run(str(item["run_id"]))
-            except ContractError:
-                continue
-            yield Entry(
-                run_id=str(item["run_id"]),
-                state=str(item["state"]),
-                claimed_ms=int(item.get("first_claimed_ms") or 0),
-                item=item,
-            )
-        if "LastEvaluatedKey" not in page:
-            return
-        more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+def _index(target: Target) -> RunIndex:
+    return RunIndex(client=target.client("dynamodb"), table=target.output("table"))

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import ConfigDict, TypeAdapter
 from rich.console import Console
 
-from cli import advice_documents, documents
+from cli import advice_documents, documents, file_documents
 from cli.documents import DOCUMENTS
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
@@ -34,7 +34,11 @@ def generated() -> dict[Path, str]:
 
 def document_schema(command: str) -> dict[str, Any]:
     """The JSON Schema of what a command prints with --json."""
-    for each in (*vars(documents).values(), *vars(advice_documents).values()):
+    for each in (
+        *vars(documents).values(),
+        *vars(advice_documents).values(),
+        *vars(file_documents).values(),
+    ):
         # read by pydantic alone, when a schema is made: commands need not import it
         if isinstance(each, type) and hasattr(each, "__total__"):
             each.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]

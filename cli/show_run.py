@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import jobs, list_runs, runs_index, watching
-from cli.documents import Attempt, Figures, Shown, StageCost, StageJob, Told
+from cli.documents import Attempt, Figures, Killed, Shown, StageCost, StageJob, Told
 from cli.errors import ExitCode
 from cli.frame import print_json
 from cli.runs_index import ENDED, Entry, plain
@@ -74,6 +74,7 @@ def document(target: Target, run: Run) -> Shown:
         "execution": item.get("execution_arn"),
         "stages": described,
         "costs": list(_costs(item)),
+        "killed": list(_killed(item)),
         "failed_stage": failure.get("stage") if failure.get("stage") in STAGES else None,
         "what_to_do": failure.get("hint") or None,
         "told": list(_told(entry, item, others)),
@@ -135,6 +136,16 @@ def _costs(item: Mapping[str, Any]) -> Iterator[StageCost]:
             }
 
 
+def _killed(item: Mapping[str, Any]) -> Iterator[Killed]:
+    for each in item.get("killed") or ():
+        yield {
+            "stage": str(each["stage"]),
+            "job_id": str(each["job_id"]),
+            "memory_mib": int(each["memory_mib"]),
+            "at": each.get("at"),
+        }
+
+
 def _figures(summary: Mapping[str, Any]) -> Figures:
     drifts = (summary.get("drift") or {}).get("strongest") or []
     first = drifts[0] if drifts else None
@@ -183,6 +194,11 @@ class _Picture:
             yield Text(f"why      {escaped(stage + run['failure'])}", style="red")
         if self.shown["what_to_do"]:
             yield _plain(f"to do    {self.shown['what_to_do']}")
+        for each in self.shown["killed"]:
+            yield _plain(
+                f"memory   {each['stage']} was killed for its memory and begun again with"
+                f" {each['memory_mib']} MiB ({_time(each['at'])})"
+            )
 
     def stages(self) -> Iterator[RenderableType]:
         costs = {each["stage"]: each for each in self.shown["costs"]}
@@ -262,11 +278,12 @@ def _row(name: str, job: StageJob, cost: StageCost | None) -> list[RenderableTyp
         Text((job["started_at"] or "")[11:19]),
         Text(took),
         Text(_dollars(cost)),
-        Text("; ".join(_notes(job))),
+        Text("; ".join(notes(job))),
     ]
 
 
-def _notes(job: StageJob) -> Iterator[str]:
+def notes(job: StageJob) -> Iterator[str]:
+    """What is worth a word of a job: why it ended or waits, its attempts, its nodes or shards."""
     ended = job["status"] in {"SUCCEEDED", "FAILED"}
     if job["reason"] and job["status"] != "SUCCEEDED":
         yield escaped(job["reason"])

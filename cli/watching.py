@@ -5,13 +5,14 @@ once.
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from rich.console import Console, RenderableType
 from rich.live import Live
+
+from cli.frame import print_json
 
 _SECONDS: Final = 2.0
 T = TypeVar("T")
@@ -63,6 +64,6 @@ def watch(
 
 def _print(console: Console, picture: RenderableType, document: Any, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(document, ensure_ascii=False), flush=True)
+        print_json(document, line=True)
     else:
         console.print(picture)

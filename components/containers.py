@@ -75,6 +75,8 @@ class ContainerArgs:
     log_group: pulumi.Input[str]
     log_stream_prefix: str
     region: str
+    mounts: tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]]] = ((), ())
+    """Volumes of shared file systems and the points where they are mounted."""
 
 
 def container_properties(args: ContainerArgs) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def container_properties(args: ContainerArgs) -> dict[str, Any]:
     """
     placement = args.placement
     variables = {**dict.fromkeys(_REGION_VARIABLES, args.region), **args.environment}
-    return {
+    properties = {
         "image": args.image,
         "command": list(args.command),
         "jobRoleArn": args.job_role_arn,
@@ -103,6 +105,10 @@ def container_properties(args: ContainerArgs) -> dict[str, Any]:
         },
         **(_FARGATE if placement.fargate else _on_instances(args.job, placement)),
     }
+    for member, shared in zip(("volumes", "mountPoints"), args.mounts, strict=True):
+        if shared:
+            properties[member] = [*properties.get(member, ()), *shared]
+    return properties
 
 
 _FARGATE: Final[Mapping[str, Any]] = {

@@ -13,6 +13,7 @@ from components.environment_hooks import departure_hooks, placement_hooks
 from components.launch_template import InstanceEnvironment, LaunchTemplate, LaunchTemplateArgs
 from components.network import Network
 from components.roles import Roles
+from components.volumes import Volumes
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
 
 ComputeResources = aws.batch.ComputeEnvironmentComputeResourcesArgs
@@ -27,6 +28,7 @@ class EnvironmentsArgs:
     """Environments by name; decides how many resources there are."""
     network: Network
     roles: Roles
+    volumes: Volumes
 
 
 class Environments(Component):
@@ -57,14 +59,16 @@ class Environments(Component):
             placement_hooks(name),
         )
         made = {
-            key: self._environment(f"{name}-{key}", environment)
+            key: self._environment(f"{name}-{key}", key, environment)
             for key, environment in args.environments.items()
         }
         self.arns = {key: environment.arn for key, environment in made.items()}
         self.names = {key: environment.name for key, environment in made.items()}
         self.register_outputs({"arns": self.arns, "names": self.names})
 
-    def _environment(self, name: str, environment: Environment) -> aws.batch.ComputeEnvironment:
+    def _environment(
+        self, name: str, key: str, environment: Environment
+    ) -> aws.batch.ComputeEnvironment:
         args = self._args
         if isinstance(environment, FargateEnvironment):
             # AWS changes subnets, groups and vCPUs of such an environment, and the provider would
@@ -78,7 +82,7 @@ class Environments(Component):
             image = (
                 "the image of AWS Batch" if environment.image_id is None else "an image of its own"
             )
-            resources = self._instances(name, environment)
+            resources = self._instances(name, key, environment)
             update = aws.batch.ComputeEnvironmentUpdatePolicyArgs(
                 job_execution_timeout_minutes=environment.update_timeout_minutes,
                 terminate_jobs_on_update=environment.terminate_jobs_on_update,
@@ -91,7 +95,7 @@ class Environments(Component):
             update_policy=update,
             tags=args.context.tags,
             opts=self.child(
-                depends_on=[*args.network.ready, *args.roles.ready],
+                depends_on=[*args.network.ready, *args.roles.ready, *args.volumes.ready],
                 replace_on_changes=replacing,
                 replacement_trigger=image,
                 hooks=self._hooks,
@@ -107,7 +111,7 @@ class Environments(Component):
             security_group_ids=[network.instance_security_group_id],
         )
 
-    def _instances(self, name: str, environment: InstanceEnvironment) -> ComputeResources:
+    def _instances(self, name: str, key: str, environment: InstanceEnvironment) -> ComputeResources:
         args, network = self._args, self._args.network
         hpc = environment if isinstance(environment, HpcEnvironment) else None
         template = LaunchTemplate(
@@ -116,6 +120,7 @@ class Environments(Component):
                 context=args.context,
                 environment=environment,
                 efa_security_group_id=network.hpc_security_group_id,
+                lustre=args.volumes.lustre_of(key),
             ),
             opts=self.child(),
         )

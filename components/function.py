@@ -26,10 +26,15 @@ _SHARED: Final = (
     "metrics.py",
     "names.py",
     "operating.py",
+    "run_index.py",
     "runtime/__init__.py",
+    "runtime/errors.py",
     "runtime/quoting.py",
+    "runtime/s3.py",
 )
-"""Modules of workloads/ that the functions need besides their own."""
+"""Modules of workloads/ that the functions need besides those of _FOLDERS."""
+_FOLDERS: Final = {"functions": ("*.py",), "page": ("*.py", "*.css", "*.js")}
+"""Folder of workloads/ -> what of it the functions need."""
 _EVENTBRIDGE_RETRIES: Final = (
     185  # the most that EventBridge takes: the age of the event ends the attempts
 )
@@ -328,7 +333,13 @@ def _code() -> pulumi.AssetArchive:
     """
     workloads = Path(contract.__file__).parent
     shared = [workloads / name for name in _SHARED]
-    files = [*shared, *sorted((workloads / "functions").glob("*.py"))]
+    folders = [
+        file
+        for folder, patterns in _FOLDERS.items()
+        for pattern in patterns
+        for file in sorted((workloads / folder).glob(pattern))
+    ]
+    files = [*shared, *folders]
     return pulumi.AssetArchive(
         {
             file.relative_to(workloads.parent).as_posix(): pulumi.FileAsset(str(file))

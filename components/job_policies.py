@@ -12,6 +12,7 @@ import pulumi_aws as aws
 
 from components.context import StackContext
 from components.policies import leading_keys, statement
+from components.run_pages import page_statements
 from components.storage import Storage
 from workloads import contract
 from workloads.contract import Stage
@@ -112,6 +113,7 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
                 ),
             ),
             _write_records(results, "postprocess"),
+            *page_statements(storage),
             statement(
                 "WriteMetrics",
                 actions=[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from components.retries import retry_strategy
 from components.roles import Roles
 from components.secrets import Secrets
 from components.storage import Storage
+from components.volumes import Volumes
 from config.batch_model import Shape, property_problems
 from config.jobs import AnalysisJob, PreprocessJob
 from config.stack import StackConfig
@@ -31,7 +33,6 @@ _SHARE_OF_BLOCKS: Final = 0.6
 """Share of a container's memory for blocks of rows; the rest is for interpreters, units being read,
 and results.
 """
-_CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class JobsArgs:
     images: Images
     secrets: Secrets
     roles: Roles
+    volumes: Volumes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +88,16 @@ class Jobs(Component):
             )
             self.log_group_names[stage] = group.name
             self.definitions[stage] = self._definition(
-                f"{name}-{stage}", stage, jobs(args.config)[stage], group.name
+                f"{name}-{stage}", stage, stage, jobs(args.config)[stage], group.name
             )
         fallback = args.config.jobs.fallback
         self.fallback = (
             self._definition(
-                f"{name}-fallback", "analysis", fallback, self.log_group_names["analysis"]
+                f"{name}-fallback",
+                "fallback",
+                "analysis",
+                fallback,
+                self.log_group_names["analysis"],
             )
             if fallback is not None
             else None
@@ -106,7 +112,7 @@ class Jobs(Component):
         )
 
     def _definition(
-        self, name: str, stage: Stage, job: Job, log_group: pulumi.Output[str]
+        self, name: str, job_name: str, stage: Stage, job: Job, log_group: pulumi.Output[str]
     ) -> Definition:
         args = self._args
         placement = Placement.of(args.config, job)
@@ -127,6 +133,7 @@ class Jobs(Component):
                 log_group=log_group,
                 log_stream_prefix=stage,
                 region=args.context.region,
+                mounts=args.volumes.mounts(job_name, job),
             )
         )
         node_range = {"targetNodes": contract.ANALYSIS_TARGET_NODES, "container": container}
@@ -183,6 +190,7 @@ class Jobs(Component):
             variables |= {
                 contract.ENV_INGEST_BUCKET: storage.ingest.bucket,
                 **cleaning.variables(job),
+                **_given({contract.ENV_TABLES_PATH: job.tables_path}),
             }
         elif isinstance(job, AnalysisJob):
             variables |= {
@@ -195,6 +203,12 @@ class Jobs(Component):
                     job.block_memory_mib or round(job.memory_mib * _SHARE_OF_BLOCKS)
                 ),
                 contract.ENV_STAGE_PRICES: self._prices(),
+                **_given(
+                    {
+                        contract.ENV_TABLES_PATH: job.tables_path,
+                        contract.ENV_CHECKPOINTS_PATH: job.checkpoints_path,
+                    }
+                ),
             }
             if job.shards > 1:
                 variables[contract.ENV_SHARDS] = str(job.shards)
@@ -204,7 +218,7 @@ class Jobs(Component):
             variables |= {
                 contract.ENV_TABLE: storage.table.name,
                 contract.ENV_STAGE_PRICES: self._prices(),
-                contract.ENV_CONSOLE_URL: _console_url(self._args.context, storage.results.bucket),
+                contract.ENV_CONSOLE_URL: storage.results_url,
             }
         return variables
 
@@ -222,11 +236,8 @@ class Jobs(Component):
         return {}
 
 
-def _console_url(context: StackContext, bucket: pulumi.Output[str]) -> pulumi.Output[str]:
-    host = _CONSOLES[context.partition]
-    return pulumi.Output.concat(
-        f"https://{context.region}.{host}/s3/object/", bucket, f"?region={context.region}&prefix="
-    )
+def _given(variables: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 def _json(stage: Stage, shape: Shape, properties: dict[str, Any]) -> pulumi.Output[str]:

@@ -10,7 +10,8 @@ import pulumi_aws as aws
 
 from components.context import Component, StackContext
 from components.efa import efa_interfaces
-from components.user_data import user_data
+from components.user_data import LustreSource, user_data
+from components.volumes import LUSTRE_HOST_PATH, LustreMount
 from config.environments import HpcEnvironment, OnDemandEnvironment, SpotEnvironment
 from config.facts import instance_type
 
@@ -28,6 +29,8 @@ class LaunchTemplateArgs:
     environment: InstanceEnvironment
     efa_security_group_id: pulumi.Input[str]
     """Security group of every interface, where the template declares interfaces."""
+    lustre: LustreMount | None = None
+    """What the instances mount when they boot."""
 
 
 class LaunchTemplate(Component):
@@ -86,13 +89,32 @@ class LaunchTemplate(Component):
                 aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
                 for kind in ("volume", "network-interface")
             ],
-            user_data=user_data(scratch=environment.scratch, efa=efa),
+            user_data=_user_data(environment, efa=efa, lustre=args.lustre),
             tags=args.context.tags,
             opts=self.child(),
         )
         self.template_id = template.id
         self.version = template.latest_version.apply(lambda version: str(int(version)))
         self.register_outputs({"template_id": self.template_id, "version": self.version})
+
+
+def _user_data(
+    environment: InstanceEnvironment, *, efa: bool, lustre: LustreMount | None
+) -> pulumi.Input[str]:
+    if lustre is None:
+        return user_data(scratch=environment.scratch, efa=efa)
+    return pulumi.Output.all(lustre.dns_name, lustre.mount_name).apply(
+        lambda names: user_data(
+            scratch=environment.scratch,
+            efa=efa,
+            lustre=LustreSource(
+                path=LUSTRE_HOST_PATH,
+                dns_name=names[0],
+                mount_name=names[1],
+                directories=lustre.directories,
+            ),
+        )
+    )
 
 
 def _interfaces(

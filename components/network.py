@@ -120,6 +120,16 @@ class Network(Component):
             }
         )
 
+    @property
+    def instance_group_ids(self) -> dict[str, pulumi.Output[str]]:
+        """Security groups of instances by a word for them."""
+        return {"instance": self.instance_security_group_id, "hpc": self.hpc_security_group_id}
+
+    @property
+    def caller_group_ids(self) -> dict[str, pulumi.Output[str]]:
+        """Those and that of the interfaces of multi-node containers."""
+        return {**self.instance_group_ids, "default": self.default_security_group_id}
+
     def _subnet(self, kind: str, index: int, cidr_block: str) -> aws.ec2.Subnet:
         name = f"{self._name}-{kind}-{index}"
         return aws.ec2.Subnet(
@@ -282,12 +292,7 @@ class Network(Component):
         group = self._security_group(
             "endpoints", "Interface endpoints: HTTPS from jobs and instances"
         )
-        callers = {
-            "instance": self.instance_security_group_id,
-            "hpc": self.hpc_security_group_id,
-            "default": self.default_security_group_id,
-        }
-        for caller, caller_id in callers.items():
+        for caller, caller_id in self.caller_group_ids.items():
             self.ready.append(
                 aws.vpc.SecurityGroupIngressRule(
                     f"{self._name}-endpoints-from-{caller}",

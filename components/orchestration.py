@@ -121,6 +121,7 @@ def _machine_job(
         multi_node=definition.multi_node,
         shards=definition.shards,
         share_identifier=job.share_identifier,
+        grows=bool(job.memory_growth_mib),
         on_failure=on_failure,
         next=following,
     )

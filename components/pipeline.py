@@ -12,6 +12,7 @@ import pulumi
 from components.context import Component, StackContext
 from components.daily import Daily, DailyArgs
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
+from components.growth import growth_environment
 from components.jobs import Jobs
 from components.orchestration import Orchestration, OrchestrationArgs, submit_statements
 from components.policies import leading_keys, statement
@@ -152,6 +153,7 @@ def _environment(
     variables: dict[str, pulumi.Input[str]] = {
         contract.ENV_TABLE: args.storage.table.name,
         **args.secrets.webhook_environment(),
+        **growth_environment(args.config),
     }
     if state_machine_arn is not None:
         variables[contract.ENV_STATE_MACHINE_ARN] = state_machine_arn

@@ -14,6 +14,7 @@ from components.job_policies import job_statements
 from components.policies import document, statement, trust
 from components.secrets import Secrets
 from components.storage import Storage
+from components.volumes import Volumes
 from workloads.contract import STAGES, Stage
 
 _INSTANCE_POLICIES: Final = {
@@ -33,6 +34,7 @@ class RolesArgs:
     storage: Storage
     secrets: Secrets
     images: Images
+    volumes: Volumes
 
 
 class Roles(Component):
@@ -62,7 +64,10 @@ class Roles(Component):
         self.execution_role_arn = self._role(f"{name}-execution", args, _execution_statements(args))
         allowed = job_statements(args.context, args.storage)
         self.job_role_arns = {
-            stage: self._role(f"{name}-{stage}", args, allowed[stage]) for stage in STAGES
+            stage: self._role(
+                f"{name}-{stage}", args, [*allowed[stage], *args.volumes.statements(stage)]
+            )
+            for stage in STAGES
         }
         self.register_outputs(
             {

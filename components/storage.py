@@ -14,6 +14,7 @@ from config.storage import StorageSection
 from workloads import operating
 
 _ABORT_MULTIPART_DAYS: Final = 3
+_CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 LifecycleRule = aws.s3.BucketLifecycleConfigurationRuleArgs
 
@@ -39,6 +40,8 @@ class Storage(Component):
     """Cleaned tables."""
     results: aws.s3.Bucket
     """Partial results, findings, reports."""
+    results_url: pulumi.Output[str]
+    """Where the console opens an object of the results: the URL to which a key is appended."""
     table: aws.dynamodb.Table
     """Metrics and run states: `pk`, `sk`."""
 
@@ -58,6 +61,12 @@ class Storage(Component):
         )
         aws.s3.BucketNotification(
             f"{name}-ingest", bucket=self.ingest.bucket, eventbridge=True, opts=self.child()
+        )
+        region, host = args.context.region, _CONSOLES[args.context.partition]
+        self.results_url = pulumi.Output.concat(
+            f"https://{region}.{host}/s3/object/",
+            self.results.bucket,
+            f"?region={region}&prefix=",
         )
         self.table = aws.dynamodb.Table(
             f"{name}-metrics",

@@ -1,10 +1,11 @@
 """What an instance does when it boots, before the container agent starts: jobs kept from the
-instance's role, scratch disks, EFA.
+instance's role, scratch disks, EFA, Lustre.
 """
 
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from typing import Final
 
 SCRATCH_PATH: Final = "/scratch"
@@ -58,7 +59,49 @@ chmod 1777 {SCRATCH_PATH}
 """
 
 
-def user_data(*, scratch: bool, efa: bool) -> str:
+_LUSTRE: Final = r"""#!/bin/bash
+# The agent's unit waits for this script, so no job starts before the mount.
+set -uo pipefail
+mkdir -p {path}
+command -v mount.lustre > /dev/null || dnf install -y lustre-client
+if mount -t lustre -o relatime,flock {source} {path}; then
+  for directory in {directories}; do
+    mkdir -p "{path}$directory"
+    # containers do not run as root
+    chmod 1777 "{path}$directory"
+  done
+else
+  echo "lustre: {source} not mounted, jobs with a volume of it fail to start here" | tee /dev/kmsg >&2
+  # a directory would let jobs write to the root volume in its place, where nobody else sees it
+  rmdir {path} && touch {path}
+fi
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LustreSource:
+    """A file system of FSx for Lustre that an instance mounts."""
+
+    path: str
+    """Where it mounts it."""
+    dns_name: str
+    mount_name: str
+    directories: tuple[str, ...]
+    """Directories that jobs may write to, made if need be."""
+
+    @property
+    def script(self) -> str:
+        """The boot script's part (FSx for Lustre user guide, install-lustre-client and
+        mounting-ec2-instance).
+        """
+        return _LUSTRE.format(
+            path=self.path,
+            source=f"{self.dns_name}@tcp:/{self.mount_name}",
+            directories=" ".join(self.directories) or '""',
+        )
+
+
+def user_data(*, scratch: bool, efa: bool, lustre: LustreSource | None = None) -> str:
     """Base64 of a MIME multipart archive of shell scripts.
 
     AWS Batch adds a part of its own, so that plain scripts are refused (AWS Batch user guide,
@@ -66,6 +109,7 @@ def user_data(*, scratch: bool, efa: bool) -> str:
     RUNNABLE, only after it.
     """
     scripts = [_METADATA, *([_EFA] if efa else []), *([_SCRATCH] if scratch else [])]
+    scripts += [lustre.script] if lustre is not None else []
     lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"', ""]
     for script in scripts:
         lines += [

@@ -196,6 +196,36 @@ ImageDigest = Annotated[
 ShareIdentifier = Annotated[
     str, _Pattern(r"[A-Za-z0-9]{1,254}\*?", "letters and digits, with a * at the end for a prefix")
 ]
+FileSystemId = Annotated[
+    str,
+    _Pattern(
+        r"fs-(?:[0-9a-f]{8}|[0-9a-f]{17})", "a file system id, for example fs-0123456789abcdef0"
+    ),
+]
+HostName = Annotated[
+    str,
+    _Pattern(
+        r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+",
+        "a DNS name, for example fs-0123456789abcdef0.fsx.us-east-1.amazonaws.com",
+    ),
+]
+LustreMountName = Annotated[
+    str, _Pattern(r"[A-Za-z0-9_-]{1,8}", "the mount name that FSx shows, for example fsx")
+]
+ContainerPath = Annotated[
+    str,
+    _Pattern(
+        r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)+",
+        "an absolute path of letters, digits and . _ - without .., for example /mnt/shared",
+    ),
+]
+DirectoryPath = Annotated[
+    str,
+    _Pattern(
+        r"(?=.{1,100}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+){1,4}",
+        "a directory of the file system, at most four deep and 100 long, for example /shared",
+    ),
+]
 WebAddress = Annotated[
     str,
     _Pattern(r"https://[^\s#|<>]{1,300}", "a web address that begins with https:// and has no #"),

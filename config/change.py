@@ -35,11 +35,25 @@ _EFFECTS: Final[dict[str, str]] = {
     "replaces": "made anew, and the old one deleted",
     "drained queue": "made anew, and running jobs would be stopped: wait until the queue is empty",
 }
+_FILE_SYSTEMS: Final = ("storage.efs", "storage.lustre")
+_LUSTRE_SIZE: Final = "storage.lustre.size_gib"
+"""Grows in place; a smaller one is another file system (terraform-provider-aws,
+internal/service/fsx/lustre_file_system.go).
+"""
+_OLD_TARGETS: Final = (
+    "AWS allows mount targets of EFS in one VPC at a time, so destroy those first (pulumi destroy"
+    " --target '**efs/mountTarget:MountTarget**' --target-dependents)"
+)
+_USERS: Final = ("storage.efs.user_id", "storage.efs.group_id")
 _SECTION_EFFECTS: Final[dict[tuple[str, str], str]] = {
     (
         "network",
         "replaces",
     ): "the network, and with it every environment, is made anew: wait until the queues are empty",
+    (
+        "storage",
+        "replaces",
+    ): "another file system takes its place, without the files of the old one",
     (
         "queues",
         "replaces",
@@ -96,7 +110,7 @@ def _compare(path: str, before: Any, after: Any, kind: Kind) -> Iterator[Change]
             path=f"{path}.kind",
             before=kinds[0],
             after=kinds[1],
-            kind=_of_kinds(before, after),
+            kind=_of_kinds(before, after) if path.startswith("environments.") else "replaces",
             effect="",
         )
     elif isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -149,6 +163,10 @@ def _told(change: Change, before: StackConfig, after: StackConfig) -> Change:
     put_in_or_away = (change.before is None) != (change.after is None)
     if section == "environments" and field.endswith(".image_id") and put_in_or_away:
         change = dataclasses.replace(change, kind="replaces")
+    if change.path == _LUSTRE_SIZE and change.after < change.before:
+        change = dataclasses.replace(change, kind="replaces")
+    if change.path in _FILE_SYSTEMS and change.after is None:
+        change = dataclasses.replace(change, kind="replaces")
     effect = _effect(change, before, after)
     return Change(
         path=change.path, before=change.before, after=change.after, kind=change.kind, effect=effect
@@ -173,6 +191,18 @@ def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
         return _infrastructure_update(before, name)
     if section == "jobs" and change.kind == "in place":
         return "from the next run on"
+    if section in {"network", "storage"} and (told := _of_surroundings(change, before)):
+        return told
+    if section == "tags":
+        return (
+            "every resource is updated; the instances' tags by an infrastructure update of each"
+            " environment"
+        )
+    return _SECTION_EFFECTS.get((section, change.kind), _EFFECTS[change.kind])
+
+
+def _of_surroundings(change: Change, before: StackConfig) -> str:
+    """What a change of network or file systems does; empty where it is what its kind says."""
     if change.path == "network.nat":
         return "routes and gateways are updated; connections through a gateway that goes are cut"
     if change.path == "network.az_count":
@@ -180,12 +210,16 @@ def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
             "subnets come or go and no other moves; an infrastructure update of each environment of"
             " instances that is not of kind hpc"
         )
-    if section == "tags":
-        return (
-            "every resource is updated; the instances' tags by an infrastructure update of each"
-            " environment"
-        )
-    return _SECTION_EFFECTS.get((section, change.kind), _EFFECTS[change.kind])
+    if change.path.startswith("network.") and change.kind == "replaces":
+        told = _SECTION_EFFECTS["network", "replaces"]
+        return told if before.storage.efs is None else f"{told}; {_OLD_TARGETS}"
+    if change.path in _USERS:
+        return "new access points; files that the old user wrote keep their owner"
+    if change.path not in _FILE_SYSTEMS:
+        return ""
+    if change.before is None:
+        return "a new file system"
+    return "the file system is deleted with its files, unless it is one that was there before"
 
 
 def _departure(old: Environment, new: Environment | None) -> str:

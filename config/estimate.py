@@ -19,23 +19,28 @@ from config.prices import (
     Service,
     ceiling_usd_per_hour,
     idle_usd_per_hour,
+    job_machines,
     service_prices,
     stage_machines,
     unpriced_types,
 )
 from config.stack import StackConfig
-from config.topology import jobs
+from config.topology import jobs, sizes_of
+from config.volumes import CreatedEfs, CreatedLustre
 
 RUNS_PER_MONTH: Final = 30
 STORED_GB: Final = 100
 """Objects in the three buckets, where nobody says better."""
+SHARED_GB: Final = 100
+"""Files on a file system of EFS, which is paid by what is on it."""
 IMAGES_GB: Final = 20
 """Two container images, the GPU one with the CUDA libraries."""
 _FUNCTIONS: Final = 5
 """Submit, notify, measure, alarm, redrive; those of the guard and of the day are two more."""
 NOT_COUNTED: Final = (
-    "data transfer and NAT traffic, requests to S3 and DynamoDB, logs, root volumes, machines that"
-    " start or idle, taxes; Spot counts as On-Demand"
+    "data transfer and NAT traffic, requests to S3 and DynamoDB, what is read from and written to"
+    " EFS, and its backups, logs, root volumes, machines that start or idle, taxes; Spot counts as"
+    " On-Demand"
 )
 
 
@@ -62,7 +67,7 @@ class StageCost:
     usd: float | None
     worst_usd: float | None
     """Every attempt runs into its timeout, on the dearest machines, with one instance beyond
-    max_vcpus.
+    max_vcpus; and then all of it again with each memory that the stage may ask for.
     """
     confirmed: bool
 
@@ -164,6 +169,9 @@ def estimate(
         source = "given" if stage in given else "past runs" if stage in known else "timeout"
         took = given.get(stage, known.get(stage, float(job.timeout_minutes)))
         limit = job.attempts * job.timeout_minutes
+        worst = total(
+            _hours(job_machines(config, size).worst_usd_per_hour, limit) for size in sizes_of(job)
+        )
         stages.append(
             StageCost(
                 stage=stage,
@@ -172,7 +180,7 @@ def estimate(
                 minutes=took,
                 source=source,
                 usd=_hours(machines.usd_per_hour, took) if here else None,
-                worst_usd=_hours(machines.worst_usd_per_hour, limit) if here else None,
+                worst_usd=worst if here else None,
                 confirmed=machines.confirmed,
             )
         )
@@ -272,17 +280,40 @@ def _standing(
         ("custom-metric-month", _custom_metrics(config), " custom metrics"),
         ("s3-gb-month", stored_gb, " GB in S3 (assumed)"),
         ("ecr-gb-month", IMAGES_GB, " GB of images in ECR (assumed)"),
+        *_shared(config),
     ]
     for service, quantity, what in quantities:
         if not quantity:
             continue
-        price = service_prices().prices[service]
+        price = service_prices().prices.get(service)
         hours = HOURS_PER_MONTH if service.endswith("-hour") else 1
         yield Line(
             what=f"{quantity:g}{what}" + (f", {hours} h" if hours > 1 else ""),
-            usd=quantity * hours * price.usd if known else None,
-            confirmed=price.confirmed,
+            usd=quantity * hours * price.usd if known and price is not None else None,
+            confirmed=price is not None and price.confirmed,
         )
+
+
+def _shared(config: StackConfig) -> Iterable[tuple[Service, float, str]]:
+    """File systems that the stack creates; those that were there before are not its cost."""
+    efs, lustre = config.storage.efs, config.storage.lustre
+    if isinstance(efs, CreatedEfs):
+        yield "efs-gb-month", SHARED_GB, " GB in EFS (assumed)"
+        yield (
+            "efs-provisioned-mibps-month",
+            efs.provisioned_mibps or 0,
+            " MiB/s of throughput of EFS",
+        )
+    if isinstance(lustre, CreatedLustre):
+        rates: dict[int | None, Service] = {
+            None: "lustre-scratch-gib-month",
+            125: "lustre-125-gib-month",
+            250: "lustre-250-gib-month",
+            500: "lustre-500-gib-month",
+            1000: "lustre-1000-gib-month",
+        }
+        rate = rates[lustre.throughput_mbps_per_tib]
+        yield rate, lustre.size_gib, f" GiB of FSx for Lustre, {lustre.deployment}"
 
 
 def _idle(config: StackConfig, *, known: bool) -> Iterable[Line]:

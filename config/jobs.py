@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from config.base import (
     ColumnName,
+    ContainerPath,
     DatasetName,
     FrozenMap,
     ResourceName,
@@ -15,7 +18,9 @@ from config.base import (
     WordOrWhole,
     setting,
 )
+from config.volumes import Volume
 
+MemoryMib = Annotated[int, Field(ge=256)]
 Neighbours = Annotated[int | Literal["auto"], WordOrWhole("auto", 1, 256)]
 
 
@@ -33,6 +38,15 @@ class _Job(Section):
         ),
         change="new revision",
         ge=256,
+    )
+    memory_growth_mib: tuple[MemoryMib, ...] = setting(
+        (),
+        about=(
+            "What it asks for in place of memory_mib after it was killed for its memory, one after"
+            " the other: the run begins again at this stage by itself."
+        ),
+        change="in place",
+        max_length=3,
     )
     timeout_minutes: int = setting(
         about="Limit of one attempt; AWS Batch has no default.",
@@ -56,6 +70,9 @@ class _Job(Section):
         change="new revision",
         ge=0,
         le=9999,
+    )
+    volumes: tuple[Volume, ...] = setting(
+        (), about="Directories of shared file systems that it mounts.", change="new revision"
     )
 
 
@@ -111,6 +128,14 @@ class PreprocessJob(_Job):
     )
     write_cleaned_csv: bool = setting(
         False, about="Whether the cleaned table is also written as CSV.", change="new revision"
+    )
+    tables_path: ContainerPath | None = setting(
+        None,
+        about=(
+            "Directory on one of its volumes into which the cleaned table is written too, for an"
+            " analysis that reads it there."
+        ),
+        change="new revision",
     )
 
     @property
@@ -243,6 +268,19 @@ class AnalysisJob(_Job):
         change="new revision",
         ge=1,
         le=120,
+    )
+    tables_path: ContainerPath | None = setting(
+        None,
+        about=(
+            "Directory on one of its volumes where it reads cleaned tables; those that are not"
+            " there it reads from S3."
+        ),
+        change="new revision",
+    )
+    checkpoints_path: ContainerPath | None = setting(
+        None,
+        about="Directory on one of its volumes for checkpoints, in place of the results bucket.",
+        change="new revision",
     )
 
 

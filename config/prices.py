@@ -38,6 +38,13 @@ Service = Literal[
     "kms-key-month",
     "s3-gb-month",
     "ecr-gb-month",
+    "efs-gb-month",
+    "efs-provisioned-mibps-month",
+    "lustre-scratch-gib-month",
+    "lustre-125-gib-month",
+    "lustre-250-gib-month",
+    "lustre-500-gib-month",
+    "lustre-1000-gib-month",
 ]
 
 
@@ -83,12 +90,16 @@ class Machines:
 
 
 def stage_machines(config: StackConfig, stage: str) -> Machines:
-    """The machines of a stage: those of the first environment of its queue that has a price, or
-    else of the first.
+    """The machines of a stage as it is begun at first, see job_machines."""
+    return job_machines(config, jobs(config)[stage])
+
+
+def job_machines(config: StackConfig, job: Job) -> Machines:
+    """The machines of a job: those of the first environment of its queue that has a price, or else
+    of the first.
 
     Where the config names no environment that exists, the machines and their prices are unknown.
     """
-    job = jobs(config)[stage]
     found = [
         _machines(job, environment) for environment in environments_of(config, job.queue).values()
     ]

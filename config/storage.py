@@ -1,15 +1,20 @@
-"""Section `storage`: how long objects live, and whether data may be lost with the stack."""
+"""Section `storage`: how long objects live, whether data may be lost with the stack, and the file
+systems that jobs share.
+"""
 
 from __future__ import annotations
 
 from config.base import Section, setting
+from config.volumes import Efs, Lustre
 
 
 class StorageSection(Section):
-    """Life cycle and protection of buckets and table."""
+    """Life cycle and protection of buckets and table; file systems that jobs share."""
 
     protect: bool = setting(
-        True, about="Whether Pulumi refuses to delete the buckets and the table.", change="in place"
+        True,
+        about="Whether Pulumi refuses to delete the buckets, the table and the file systems.",
+        change="in place",
     )
     delete_with_content: bool = setting(
         False,
@@ -35,4 +40,14 @@ class StorageSection(Section):
         change="in place",
         ge=1,
         le=3650,
+    )
+    efs: Efs | None = setting(
+        None,
+        about="File system of Amazon EFS that jobs mount as volumes, on instances and Fargate.",
+        change="in place",
+    )
+    lustre: Lustre | None = setting(
+        None,
+        about="File system of Amazon FSx for Lustre that jobs on instances mount as volumes.",
+        change="in place",
     )

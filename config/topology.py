@@ -4,10 +4,13 @@ start which type.
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from config.environments import Environment, FargateEnvironment, HpcEnvironment
 from config.facts import InstanceType, instance_type
 from config.jobs import AnalysisJob, PostprocessJob, PreprocessJob
 from config.stack import StackConfig
+from config.volumes import FileSystem, Volume
 
 Job = PreprocessJob | AnalysisJob | PostprocessJob
 
@@ -22,6 +25,21 @@ def jobs(config: StackConfig) -> dict[str, Job]:
         "postprocess": config.jobs.postprocess,
     }
     return found if config.jobs.fallback is None else {**found, "fallback": config.jobs.fallback}
+
+
+def growing(config: StackConfig) -> dict[str, Job]:
+    """Stage -> job, of those that ask for more memory after they were killed for want of it."""
+    return {stage: job for stage, job in jobs(config).items() if job.memory_growth_mib}
+
+
+def sizes_of(job: Job) -> list[Job]:
+    """The job as it is begun at first, and with each further memory that it may ask for."""
+    return [job, *(job.model_copy(update={"memory_mib": mib}) for mib in job.memory_growth_mib)]
+
+
+def longest_minutes(job: Job) -> int:
+    """All its attempts up to their timeout, with each memory that it may ask for."""
+    return job.timeout_minutes * job.attempts * len(sizes_of(job))
 
 
 def nodes_of(job: Job) -> int:
@@ -93,3 +111,18 @@ def some(names: list[str], shown: int = 3) -> str:
     return ", ".join(unique[:shown]) + (
         f" and {len(unique) - shown} more" if len(unique) > shown else ""
     )
+
+
+def mounting(config: StackConfig, file_system: FileSystem) -> dict[str, Job]:
+    """The jobs that mount a file system, by name."""
+    return {
+        name: job
+        for name, job in jobs(config).items()
+        if any(volume.file_system == file_system for volume in job.volumes)
+    }
+
+
+def volume_of(job: Job, path: str) -> Volume | None:
+    """The volume of a job on which a path lies."""
+    wanted = PurePosixPath(path)
+    return next((each for each in job.volumes if wanted.is_relative_to(each.path)), None)

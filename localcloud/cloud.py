@@ -30,6 +30,7 @@ from localcloud.batch.plane import DataPlane
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
 from localcloud.batch.tasks import Program
+from localcloud.batch.volumes import Volumes
 from localcloud.http.amendments import Amendments
 from localcloud.http.front import INSTANCE_PATH, METADATA_PATH, Fault, Front
 from localcloud.http.keys import Deployer, Keys
@@ -40,8 +41,10 @@ from localcloud.moto.state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
 from localcloud.services.budgets import BudgetActions
 from localcloud.services.cloudwatch_alarms import Alarms, Change
 from localcloud.services.cloudwatch_metrics import Metrics
+from localcloud.services.efs import EfsSettings
 from localcloud.services.event_targets import Targets
 from localcloud.services.eventbridge import EventBus, Undelivered
+from localcloud.services.fsx import Fsx
 from localcloud.services.functions import Functions
 from localcloud.services.instance_metadata import InstanceMetadata
 from localcloud.services.logs_insights.saved import Queries
@@ -191,9 +194,13 @@ class LocalCloud:
             engine=self.engine,
         )
         store = Store(state)
+        shared = self.directory / "shared"
+        stack.callback(shutil.rmtree, shared, ignore_errors=True)
+        fsx, efs = Fsx(state, self.client, shared), EfsSettings(state, shared)
+        volumes = Volumes(state, access, fsx, shared)
         self.batch = DataPlane(
             store=store,
-            factory=ContainerFactory(host, state, access),
+            factory=ContainerFactory(host, state, access, volumes),
             publish=functools.partial(_publish, bus, metrics),
             joinable=Reachability(state, access).problem,
             metadata_urls=lambda task_id: (
@@ -207,13 +214,13 @@ class LocalCloud:
         self._front = Front(
             access=access,
             keys=Keys(state, self.deployer),
-            batch=BatchApi(store, self.batch, groups.by_name),
+            batch=BatchApi(store, self.batch, groups.by_name, fsx.tags),
             plane=self.batch,
             bus=bus,
             functions=functions,
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
-            refusals=Refusals(state, store, access),
+            refusals=Refusals(state, store, access, efs.rules),
             instance_metadata=InstanceMetadata(state, access),
             budget_actions=self._budget_actions,
             alarms=self._alarms,
@@ -224,6 +231,8 @@ class LocalCloud:
             slack_sink=self.slack,
             objects=objects,
             amendments=Amendments(state),
+            efs=efs,
+            fsx=fsx,
         )
         stack.enter_context(moto_overrides(functions))
         stack.enter_context(

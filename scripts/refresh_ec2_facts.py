@@ -41,6 +41,8 @@ _USAGE: Final = {
     "kms-key-month": ("awskms", "KMS-Keys"),
     "s3-gb-month": ("AmazonS3", "TimedStorage-ByteHrs"),
     "ecr-gb-month": ("AmazonECR", "TimedStorage-ByteHrs"),
+    "efs-gb-month": ("AmazonEFS", "TimedStorage-ByteHrs"),
+    "efs-provisioned-mibps-month": ("AmazonEFS", "ProvisionedTP-MiBpsHrs"),
 }
 _FARGATE: Final = {
     "usd_per_vcpu_hour": ("AmazonECS", "Fargate-vCPU-Hours:perCPU"),
@@ -221,12 +223,21 @@ def refreshed_facts(
     }
 
 
-def refreshed_services(pricing: Any, *, region: str, today: str) -> dict[str, Any]:
-    """config/service_prices.json anew. Raises RefreshError where a price is missing."""
+def refreshed_services(
+    old: Mapping[str, Any], pricing: Any, *, region: str, today: str
+) -> dict[str, Any]:
+    """config/service_prices.json anew. Raises RefreshError where a price is missing.
+
+    Prices that are not asked for, those of Lustre, stay as they are for the region that they are
+    of, unconfirmed; for another region they are left out, and unknown from then on.
+    """
     prices = {
         name: {"usd": _needed(pricing, region, *usage), "confirmed": True}
         for name, usage in _USAGE.items()
     }
+    if region == old["region"]:
+        kept = {name: price for name, price in old["prices"].items() if name not in _USAGE}
+        prices |= {name: {**price, "confirmed": False} for name, price in kept.items()}
     return {"region": region, "date": today, "source": _SOURCE, "prices": prices}
 
 
@@ -274,7 +285,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             session.client("pricing", region_name=_PRICING_REGION),
         )
         facts = refreshed_facts(old, ec2, pricing, region=asked.region, add=asked.add, today=today)
-        services = refreshed_services(pricing, region=asked.region, today=today)
+        services = refreshed_services(
+            json.loads(SERVICES.read_text(encoding="utf-8")),
+            pricing,
+            region=asked.region,
+            today=today,
+        )
     except (RefreshError, BotoCoreError, ClientError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -83,6 +83,12 @@ ENV_CHECKPOINT_FLOOR_SECONDS: Final = "PIPELINE_CHECKPOINT_FLOOR_SECONDS"
 ENV_NODE_MTBF_HOURS: Final = "PIPELINE_NODE_MTBF_HOURS"
 """Mean time between failures of one node, from which the cadence of checkpoints follows."""
 ENV_JOIN_DEADLINE_SECONDS: Final = "PIPELINE_JOIN_DEADLINE_SECONDS"
+ENV_TABLES_PATH: Final = "PIPELINE_TABLES_PATH"
+"""Directory on a volume where cleaned tables lie by the keys of their objects; unset: in S3
+alone.
+"""
+ENV_CHECKPOINTS_PATH: Final = "PIPELINE_CHECKPOINTS_PATH"
+"""Directory on a volume for checkpoints; unset: the results bucket."""
 ENV_LAUNCH_TOKEN: Final = "PIPELINE_LAUNCH_TOKEN"  # noqa: S105 - the name of a variable
 """Shared secret by which the nodes of one job know each other; comes from Secrets Manager."""
 ENV_SLACK_WEBHOOK_URL: Final = "PIPELINE_SLACK_WEBHOOK_URL"
@@ -116,7 +122,11 @@ ENV_STATE_MACHINE_ARN: Final = "PIPELINE_STATE_MACHINE_ARN"
 ENV_DEADLINE_HOURS: Final = "PIPELINE_DEADLINE_HOURS"
 """How long a run of the state machine may take (submit function)."""
 ENV_SUBMIT_FUNCTION: Final = "PIPELINE_SUBMIT_FUNCTION"
-"""ARN of the submit function (daily function)."""
+"""ARN of the submit function (daily function; notify function, where a stage's memory may grow)."""
+ENV_MEMORY_GROWTH: Final = "PIPELINE_MEMORY_GROWTH"
+"""JSON object, stage -> list of MiB that it asks for, one after the other, when it was killed for
+its memory (submit and notify function).
+"""
 ENV_REDRIVEN: Final = "PIPELINE_REDRIVEN"
 """JSON object, short name of a function -> {"url": of its dead-letter queue, "function": its name}
 (redrive function).
@@ -199,6 +209,15 @@ FINDINGS_PREFIX: Final = "findings/"
 """Prefix in the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`,
 folders that readers know as Hive's.
 """
+RUNS_PAGE_KEY: Final = "index.html"
+"""In the results bucket: the page of the newest runs."""
+MONTH_PAGES_PREFIX: Final = "months/"
+"""In the results bucket: the pages of the months."""
+
+
+def month_page_key(month: str) -> str:
+    """The page of a month, YYYYMM, in the results bucket."""
+    return f"{MONTH_PAGES_PREFIX}{month[:4]}-{month[4:]}.html"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,3 +49,6 @@ RUN_CANCELLED_EVENT: Final = "Run Cancelled"
 "request", "by", "reason"}; `request` tells one from the other. Whoever sends it stops execution and
 jobs afterwards, so that their ends find the run ended.
 """
+
+PSI_SHIFTED: Final = 0.25
+"""The usual reading of the population stability index: below 0.1 stable, above 0.25 shifted."""

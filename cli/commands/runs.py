@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.frame import RUNS, AsJson, Deployed, RunName, StageName, Watch, app, examples, out
 
 
@@ -163,3 +164,36 @@ def compare(first: RunName, second: RunName, as_json: AsJson = False, stack: Dep
     from cli.target import Target
 
     raise typer.Exit(command.compare(out, Target.find(stack), first, second, as_json=as_json))
+
+
+@app.command(rich_help_panel=RUNS, epilog=examples("ui", "ui prod", "ui --no-browser --port 8080"))
+def ui(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[STACK]",
+            help="The same as --stack.",
+            autocompletion=completion.stacks,
+            show_default=False,
+        ),
+    ] = "",
+    port: Annotated[
+        int,
+        typer.Option(help="On the loopback interface; 0 takes a free one.", min=0, max=65_535),
+    ] = 0,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Whether to open the browser.")
+    ] = True,
+    as_json: AsJson = False,
+    stack: Deployed = "",
+) -> None:
+    """Serve the page of runs to this machine's browser, with each run's log as it comes.
+
+    The page refreshes itself, and its links lead to the reports. Only this machine gets in, by an
+    address that is new with each start. ^C ends it.
+    """
+    from cli.target import Target
+    from cli.ui import command
+
+    target = Target.find(name or stack)
+    raise typer.Exit(command.serve(target, port=port, browser=browser, as_json=as_json))

@@ -1,4 +1,8 @@
-"""The command `drift`: what differs between a deployed stack and the program, by the Pulumi CLI."""
+"""The command `drift`: what differs between a deployed stack and the program, by the Pulumi CLI.
+
+Of the rehearsal that the CLI did not deploy, its own engine says what differs from what it
+deployed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -45,13 +50,7 @@ def show(console: Console, stack: str, *, as_json: bool) -> ExitCode:
 
     Raises CliError where Pulumi cannot say.
     """
-    if not stack:
-        raise CliError(
-            "drift compares a stack that the Pulumi CLI deployed: name it with "
-            "--stack; the rehearsal is made anew by `up`",
-            ExitCode.USAGE,
-        )
-    found = list(differences(_preview(stack)))
+    found = list(differences(_preview(stack, ROOT, None)) if stack else _of_rehearsal())
     if as_json:
         print_json({"stack": stack, "differences": [asdict(each) for each in found]})
     else:
@@ -59,13 +58,48 @@ def show(console: Console, stack: str, *, as_json: bool) -> ExitCode:
     return ExitCode.NOT_READY if found else ExitCode.OK
 
 
-def _preview(stack: str) -> Mapping[str, Any]:
+def _of_rehearsal() -> Iterator[Difference]:
+    """Of the stack that `up` keeps; nothing is written, as `refresh` does."""
+    from cli import pulumi, service
+
+    endpoint = service.running()
+    if endpoint is None:
+        raise CliError(
+            "nothing is up; start it with `up`, or name a deployed stack with --stack",
+            ExitCode.NOT_RUNNING,
+        )
+    if not endpoint.pulumi["checkpoint"]:
+        variables = pulumi.environment(
+            Path(endpoint.pulumi["state"]), int(endpoint.pulumi["provider"]), pulumi.bin_folder()
+        )
+        program = Path(endpoint.pulumi["program"])
+        yield from differences(_preview(endpoint.stack, program, variables))
+        return
+    from cli.refresh import read_again
+
+    for each in read_again(endpoint)[1].drift:
+        yield Difference(
+            operation="create" if each.gone else "update",
+            type=each.resource.type,
+            name=each.resource.name,
+            properties=tuple(each.paths),
+        )
+
+
+def _preview(stack: str, program: Path, variables: Mapping[str, str] | None) -> Mapping[str, Any]:
     """What `pulumi preview --refresh --json` prints: the state is compared with AWS first, and
     nothing is written.
+
+    Args:
+        stack: its name.
+        program: folder of the program.
+        variables: of the environment; None for one's own.
     """
     command = ["pulumi", "preview", "--refresh", "--json", "--non-interactive", "--stack", stack]
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=program, env=variables, capture_output=True, text=True, check=False
+        )
     except FileNotFoundError:
         raise CliError(
             "there is no pulumi CLI on the PATH, which alone knows what was deployed",
@@ -118,11 +152,21 @@ def _print(console: Console, stack: str, found: Sequence[Difference]) -> None:
     console.print(
         Text(
             (
-                f"stack {stack} is as the program says"
+                f"{_named(stack)} is as the program says"
                 if not found
-                else (f"{len(found)} differences; pulumi up --stack {stack} puts them right")
+                else f"{len(found)} difference{'s' * (len(found) > 1)}; {_remedy(stack)}"
             ),
             "bold",
         ),
         soft_wrap=True,
     )
+
+
+def _named(stack: str) -> str:
+    return f"stack {stack}" if stack else "the rehearsal"
+
+
+def _remedy(stack: str) -> str:
+    if stack:
+        return f"pulumi up --stack {stack} puts them right"
+    return "`down` and `up` make it anew"

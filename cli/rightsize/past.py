@@ -4,12 +4,13 @@ memory.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -39,7 +40,7 @@ class Past:
 
     points: dict[Stage, list[Point]]
     unmeasured: dict[Stage, int]
-    """Records without figures: of older versions."""
+    """Records without figures, as of older versions, or with figures that cannot be true."""
     without_memory: dict[Stage, int]
     """Runs that ended in a stage for want of memory."""
     runs_a_month: float
@@ -70,12 +71,12 @@ def past_runs(target: Target, *, most: int) -> Past:
     unmeasured = dict.fromkeys(STAGES, 0)
     for entry in ended:
         first = records[entry.run, "preprocess"]
-        size = float((first.details if first else {}).get("input_bytes") or 0) / 1e6
+        size = _megabytes((first.details if first else {}).get("input_bytes"))
         for stage in STAGES:
             record = records[entry.run, stage]
             if record is None:
                 continue
-            if record.used is None:
+            if record.used is None or not _sensible(record, record.used):
                 unmeasured[stage] += 1
                 continue
             points[stage].append(
@@ -87,6 +88,18 @@ def past_runs(target: Target, *, most: int) -> Past:
         without_memory=_without_memory(entries),
         runs_a_month=_runs_a_month([entry.claimed_ms for entry in entries]),
     )
+
+
+def _megabytes(found: Any) -> float:
+    """0 for what is no size."""
+    whole = isinstance(found, int | float) and math.isfinite(found) and found > 0
+    return float(found) / 1e6 if whole else 0.0
+
+
+def _sensible(record: StageRecord, used: Used) -> bool:
+    """Whether its figures can be true: JSON as Python reads it knows numbers that are none."""
+    figures = (record.seconds, used.memory_mib, used.peak_cpus)
+    return all(math.isfinite(each) and each >= 0 for each in figures) and used.memory_mib > 0
 
 
 def _without_memory(entries: Sequence[runs_index.Entry]) -> dict[Stage, int]:

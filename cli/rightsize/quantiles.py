@@ -32,8 +32,10 @@ class Fit:
 
     intercept: float
     slope: float
-    loss: float
-    """Mean loss on points that the model had not seen; 0 for too few points to tell."""
+    losses: tuple[float, float] | None
+    """Mean loss of the constant and of the line on points that they had not seen; None for too few
+    points, or too few sizes, to tell.
+    """
 
     def at(self, size: float) -> float:
         """The quantile for an input of that size."""
@@ -60,7 +62,7 @@ def fit(sizes: Sequence[float], values: Sequence[float], *, quantile: float = QU
     x, y = np.asarray(sizes[:_MOST], float), np.asarray(values[:_MOST], float)
     simple = _constant(y, quantile)
     if len(y) < _LEAST or len(np.unique(x)) < 3:
-        return Fit(intercept=simple, slope=0.0, loss=0.0)
+        return Fit(intercept=simple, slope=0.0, losses=None)
     losses = {False: 0.0, True: 0.0}
     for fold in range(_FOLDS):
         seen = np.arange(len(y)) % _FOLDS != fold
@@ -69,10 +71,11 @@ def fit(sizes: Sequence[float], values: Sequence[float], *, quantile: float = QU
             intercept, slope = _line(x[seen], y[seen], quantile) if by_size else constant
             rest = y[~seen] - (intercept + slope * x[~seen])
             losses[by_size] += float(_loss(rest, quantile).sum())
+    means = (losses[False] / len(y), losses[True] / len(y))
     if losses[True] > _BETTER * losses[False]:
-        return Fit(intercept=simple, slope=0.0, loss=losses[False] / len(y))
+        return Fit(intercept=simple, slope=0.0, losses=means)
     intercept, slope = _line(x, y, quantile)
-    return Fit(intercept=intercept, slope=slope, loss=losses[True] / len(y))
+    return Fit(intercept=intercept, slope=slope, losses=means)
 
 
 def _constant(y: Floats, quantile: float) -> float:

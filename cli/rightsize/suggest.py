@@ -16,6 +16,12 @@ from config.topology import environments_of, jobs, nodes_of
 from workloads.contract import STAGES, Stage
 
 LEAST_RUNS: Final = 5
+_MANY_RUNS: Final = 20
+"""Of fewer runs the highest is as far as the 95th percentile can be seen."""
+_MOST_BEYOND: Final = 2.0
+"""A line may ask for so many times the most that a run has used, and for no more: what no run came
+near is the line's invention.
+"""
 _STEP_MIB: Final = 256
 _LEAST_MIB: Final = 512
 _IDLE_GPU_PERCENT: Final = 30
@@ -33,8 +39,9 @@ class Need:
     used_high: float
     """The quantile at the largest input that was seen."""
     model: str
-    """In words."""
+    """In words, and why this one."""
     suggests: float
+    """At least the most that a run used and the margin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +85,7 @@ def _stage(config: StackConfig, stage: Stage, past: Past, margin: float) -> Advi
     seconds = sorted(point.seconds for point in points)
     needs: tuple[Need, ...] = ()
     if len(points) >= LEAST_RUNS:
+        notes += _reach(points)
         needs = _needs(config, stage, past, points, margin)
         if nodes_of(job) > 1:
             notes.append(
@@ -117,7 +125,9 @@ def _needs(
     config: StackConfig, stage: Stage, past: Past, points: Sequence[Point], margin: float
 ) -> tuple[Need, ...]:
     job = jobs(config)[stage]
-    sizes = [point.input_mb for point in points]
+    # a size that is not known is none: as zero it would bend the line
+    known = all(point.input_mb > 0 for point in points)
+    sizes = [point.input_mb if known else 0.0 for point in points]
     memory, cpus = (
         [float(point.used.memory_mib) for point in points],
         [point.used.peak_cpus for point in points],
@@ -149,25 +159,59 @@ def _need(
     largest: float,
     suggests: float,
 ) -> Need:
-    share = f"{QUANTILE:.0%} of the runs"
-    model = (
-        f"{share} stay below {found.intercept:.0f} + {found.slope:.3g} per MB of input"
-        if found.by_size
-        else f"{share} stay below {found.intercept:.3g}, whatever the size of the input"
-    )
     return Need(
         field=field,
         asks=asks,
         used_most=round(max(values), 2),
         used_high=round(found.at(largest), 2),
-        model=model,
+        model=_model(found),
         suggests=suggests,
     )
 
 
+def _model(found: Fit) -> str:
+    """What the model says, and how it was chosen."""
+    share = f"{QUANTILE:.0%} of the runs"
+    says = (
+        f"{share} stay below {found.intercept:.0f} + {found.slope:.3g} per MB of input"
+        if found.by_size
+        else f"{share} stay below {found.intercept:.4g}, whatever the size of the input"
+    )
+    if found.losses is None:
+        return f"{says}; too few runs or sizes to try a line"
+    constant, line = (f"{loss:.3g}" for loss in found.losses)
+    why = (
+        f"the line missed runs that it had not seen by {line}, a constant by {constant}"
+        if found.by_size
+        else f"a line missed runs that it had not seen by {line}, the constant by {constant}"
+    )
+    return f"{says}; {why}"
+
+
+def _reach(points: Sequence[Point]) -> list[str]:
+    """How far the advice carries."""
+    sizes = [point.input_mb for point in points]
+    notes = []
+    if len(points) < _MANY_RUNS:
+        notes.append(
+            f"{len(points)} runs say little of the one in {_MANY_RUNS} that needs most; the most"
+            " that one of them used counts"
+        )
+    if min(sizes) > 0:
+        notes.append(
+            f"good for files of {min(sizes):g} to {max(sizes):g} MB; of larger ones nobody has"
+            " measured anything"
+        )
+    else:
+        notes.append("some records do not say how large the file was: sizes are left out")
+    return notes
+
+
 def _with_margin(high: float, most: float, margin: float) -> float:
-    """Never below what a run has used."""
-    return max(high * (1 + margin), most)
+    """The margin on what the model says, within what was seen: never below the most that a run has
+    used, and not far above it.
+    """
+    return min(max(high, most), most * _MOST_BEYOND) * (1 + margin)
 
 
 def _whole(vcpus: float) -> float:

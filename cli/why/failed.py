@@ -97,6 +97,7 @@ _CODES: Final = (
     ("TIMEOUT", r"attempt duration exceeded timeout"),
     ("HOST-LOST", r"Host EC2|Spot Task was interrupted"),
     ("TIME-LIMIT", r"JobStateTimeLimit"),
+    ("VOLUME", r"mount\.nfs4|Failed to resolve \"fs-|mkdir /lustre"),
     ("PULL", r"CannotPull"),
     ("DISK", r"no space left"),
     ("MEMORY", r"OutOfMemory"),

@@ -5,6 +5,7 @@ begun.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
@@ -22,6 +23,16 @@ def run_diagnosis(account: Account, run: Run) -> Diagnosis:
     subject = f"run {run.run_id}"
     if item is None:
         return _not_begun(account, run, subject)
+    found = _begun(account, item, subject)
+    grown = (
+        f"{each['stage']} was killed for its memory before and begun again with"
+        f" {each['memory_mib']} MiB"
+        for each in item.get("killed") or ()
+    )
+    return replace(found, seen=(*found.seen, *grown))
+
+
+def _begun(account: Account, item: Mapping[str, Any], subject: str) -> Diagnosis:
     state = str(item.get("state") or "CLAIMED")
     if state == "SUCCEEDED":
         return Diagnosis(

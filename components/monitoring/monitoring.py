@@ -23,6 +23,7 @@ from components.function import (
     in_rules,
     job_state_changes,
 )
+from components.growth import growth_environment
 from components.jobs import Jobs
 from components.monitoring.alarm_rules import AlarmsArgs
 from components.monitoring.alarms import Alarms
@@ -32,11 +33,12 @@ from components.policies import document, leading_keys, statement, tls_only
 from components.prices import job_prices
 from components.queues import Queues
 from components.redrive import Redrive, RedriveArgs
+from components.run_pages import page_statements
 from components.secrets import Secrets
 from components.storage import Storage
 from config.jobs import AnalysisJob
 from config.stack import StackConfig
-from config.topology import jobs
+from config.topology import growing, jobs
 from workloads import contract, metrics
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 75
@@ -66,6 +68,8 @@ class MonitoringArgs:
     jobs: Jobs
     state_machine_arns: Mapping[str, pulumi.Output[str]]
     """`run`: the machine that runs the stages; `day`: that of the day; each where there is one."""
+    submit: LambdaFunction
+    """Begins runs again."""
     watched: Mapping[str, LambdaFunction]
     """Functions of other components, by a short name, whose errors and dead letters count too."""
 
@@ -335,14 +339,19 @@ def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[
 
 
 def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
-    return {
+    variables: dict[str, pulumi.Input[str]] = {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_RESULTS_BUCKET: args.storage.results.bucket,
+        contract.ENV_CONSOLE_URL: args.storage.results_url,
         contract.ENV_STAGE_PRICES: json.dumps(
             job_prices(args.config, args.context.region), sort_keys=True
         ),
         **args.secrets.webhook_environment(),
+        **growth_environment(args.config),
     }
+    if growing(args.config):
+        variables[contract.ENV_SUBMIT_FUNCTION] = args.submit.arn
+    return variables
 
 
 def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
@@ -366,9 +375,14 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         ),
         # knows no resources (service authorization reference, AWS Batch)
         statement("WhatJobsTook", actions=["batch:DescribeJobs"], resources=["*"]),
+        *page_statements(args.storage),
         *args.secrets.read_webhook(),
     ]
     if any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values()):
         # a failed array says only that a child failed; knows no resources either
         statements.append(statement("SeeChildren", actions=["batch:ListJobs"], resources=["*"]))
+    if growing(args.config):
+        statements.append(
+            statement("BeginAgain", actions=["lambda:InvokeFunction"], resources=[args.submit.arn])
+        )
     return statements

@@ -30,6 +30,8 @@ class MachineJob:
     shards: int
     """Size of the array; 1: no array job."""
     share_identifier: str | None
+    grows: bool
+    """Whether the execution's input may say what it overrides of the job definition's resources."""
     on_failure: str
     """State that follows where the job fails."""
     next: str
@@ -47,6 +49,8 @@ def submit_parameters(job: MachineJob) -> dict[str, Any]:
                 {"Name": contract.ENV_SHARDS, "Value": str(job.shards)},
             ]
         }
+    if job.grows:
+        overrides["ResourceRequirements.$"] = f"$.resources.{job.stage}"
     parameters: dict[str, Any] = {
         "JobName.$": f"$.jobs.{job.name_key}",
         "JobQueue": job.queue_arn,

@@ -23,7 +23,7 @@ class BudgetCoversOneRun(Rule):
     reason = "A budget that one run can pass warns of every run, so that nobody heeds it."
     source = "this program's price files; python -m cli estimate shows the arithmetic"
     reads = frozenset(
-        {"budget", "environments", "jobs", "monitoring", "network", "pipeline", "queues"}
+        {"budget", "environments", "jobs", "monitoring", "network", "pipeline", "queues", "storage"}
     )
 
     def check(self, config: StackConfig) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from typing import Final
 from config.problems import Problem
 from config.rules.base import Rule
 from config.stack import StackConfig
-from config.topology import jobs
+from config.topology import jobs, longest_minutes
 
 _MINUTES_PER_DAY: Final = 24 * 60
 
@@ -51,9 +51,7 @@ class TablesOutliveTheRun(Rule):
         timeout.
         """
         longest = sum(
-            job.timeout_minutes * job.attempts
-            for stage, job in jobs(config).items()
-            if stage != "preprocess"
+            longest_minutes(job) for stage, job in jobs(config).items() if stage != "preprocess"
         )
         days = config.storage.intermediate_days
         if days * _MINUTES_PER_DAY < longest:
@@ -83,10 +81,8 @@ class LogsOutliveTheJob(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """A retention shorter than all attempts of one stage, each up to its timeout."""
-        stage, job = max(
-            jobs(config).items(), key=lambda item: item[1].timeout_minutes * item[1].attempts
-        )
-        longest, days = job.timeout_minutes * job.attempts, config.monitoring.log_retention_days
+        stage, job = max(jobs(config).items(), key=lambda item: longest_minutes(item[1]))
+        longest, days = longest_minutes(job), config.monitoring.log_retention_days
         if days * _MINUTES_PER_DAY < longest:
             message = (
                 f"jobs.{stage} may take {-(-longest // _MINUTES_PER_DAY)} days with all its"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from localcloud.batch import (
@@ -38,8 +38,15 @@ class BatchApi:
         operations: By name, those that it has.
     """
 
-    def __init__(self, store: Store, plane: DataPlane, placement_groups: dict[str, Any]) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: Store,
+        plane: DataPlane,
+        placement_groups: dict[str, Any],
+        others: Callable[[], Iterable[tuple[str, Mapping[str, str]]]],
+    ) -> None:
+        """`others` tells ARN and tags of what else moto does not have."""
+        self._store, self._others = store, others
         self._plane = plane
         self._groups = placement_groups
         self.operations: dict[str, Callable[[Params], Params]] = {
@@ -91,8 +98,10 @@ class BatchApi:
             return handler(params)
 
     def tagged(self, params: Params, body: bytes) -> bytes:
-        """Moto's answer to the tagging API's GetResources, with the resources of Batch."""
-        return tags.with_batch(self._store, params, body)
+        """Moto's answer to the tagging API's GetResources, with what moto does not have."""
+        with self._store.lock:
+            own = [*tags.resources(self._store), *self._others()]
+        return tags.with_more(own, params, body)
 
     def clusters(self, params: Params) -> Params:
         """ECS's DescribeClusters, for the clusters that Batch keeps behind its environments."""

@@ -181,6 +181,7 @@ class RunningAttempt:
             instance_role=(
                 None if self.environment.is_fargate else self._owner.instance_role(self.environment)
             ),
+            environment=self.environment,
         )
         try:
             return self._owner.factory.make(request)

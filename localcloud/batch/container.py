@@ -11,14 +11,17 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
 from localcloud.batch.container_engine import Engine
+from localcloud.batch.placement import Need
+from localcloud.batch.records import ComputeEnvironment
 from localcloud.batch.tasks import Container, Program, StartError
+from localcloud.batch.volumes import Mount, Volumes
 from localcloud.iam.access import Access, AssumeRoleError
 from localcloud.moto.state import AwsState
 from localcloud.protocol.wire import WireError
@@ -28,6 +31,7 @@ _ECR_IMAGE: Final = re.compile(
 )
 JOB_PATH: Final = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 """PATH of every container."""
+_READ_ONLY: Final = Path(__file__).with_name("read_only.py")
 _ENGINE_SUPERVISOR: Final = Path(__file__).with_name("container_supervisor.py")
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _IMAGE_ROOT: Final = "/app"
@@ -67,6 +71,8 @@ class TaskRequest:
     """AWS_BATCH_* and the address of the metadata endpoint."""
     instance_role: str | None
     """Role of the container instance; None on Fargate."""
+    environment: ComputeEnvironment
+    """Where it runs."""
 
 
 def log_destination(spec: dict[str, Any], job_definition: str, task_id: str) -> tuple[str, str]:
@@ -74,6 +80,29 @@ def log_destination(spec: dict[str, Any], job_definition: str, task_id: str) -> 
     options = spec.get("logConfiguration", {}).get("options") or {}
     prefix = options.get("awslogs-stream-prefix") or job_definition
     return options.get("awslogs-group") or _DEFAULT_GROUP, f"{prefix}/default/{task_id}"
+
+
+def _places(mounts: Sequence[Mount], directory: Path) -> dict[str, Path]:
+    """Where on this machine a process finds its mounts, by their paths: folders themselves, and of
+    those that are read-only a place in the task's own directory.
+
+    A folder may be mounted twice, once to be written to.
+    """
+    found = {}
+    for number, mount in enumerate(mounts):
+        found[mount.path] = mount.folder
+        if mount.read_only:
+            found[mount.path] = directory / "mounts" / str(number)
+            found[mount.path].mkdir(parents=True)
+    return found
+
+
+def _on_machine(text: str, places: Mapping[str, Path]) -> str:
+    """A path at or below a mount as a path of this machine; any other text as it is."""
+    for path, place in places.items():
+        if text == path or text.startswith(f"{path}/"):
+            return f"{place}{text.removeprefix(path)}"
+    return text
 
 
 def _of_process(directory: Path) -> dict[str, str]:
@@ -103,6 +132,7 @@ class _InEngine:
         environment: Mapping[str, str],
         directory: Path,
         write_lines: Callable[[list[str]], None],
+        mounts: Sequence[Mount],
     ) -> Container:
         """A container of Docker or podman, made and not started. Raises StartError."""
         name = f"batch-reference-{request.task_id}"
@@ -114,6 +144,7 @@ class _InEngine:
                 environment,
                 fargate=request.instance_role is None,
                 directory=directory,
+                mounts=mounts,
             )
         except StartError:
             shutil.rmtree(directory, ignore_errors=True)
@@ -123,6 +154,7 @@ class _InEngine:
             environment=dict(os.environ),  # of the engine's program: which daemon, which context
             directory=directory,
             write_lines=write_lines,
+            memory_mib=Need.of(request.spec).memory_mib,
             supervisor=_ENGINE_SUPERVISOR,
             remove=functools.partial(self.engine.remove, name),
         )
@@ -131,10 +163,11 @@ class _InEngine:
 class ContainerFactory:
     """Makes the container of a task, under the permissions that ECS would need."""
 
-    def __init__(self, host: Host, state: AwsState, access: Access) -> None:
+    def __init__(self, host: Host, state: AwsState, access: Access, volumes: Volumes) -> None:
         self._host = host
         self._state = state
         self._access = access
+        self._volumes = volumes
 
     def make(self, request: TaskRequest) -> Container:
         """The container, its log stream created. Raises StartError with ECS's reason."""
@@ -142,6 +175,7 @@ class ContainerFactory:
         agent_role = spec.get("executionRoleArn") or request.instance_role
         image = self._image(spec["image"], agent_role)
         secrets = self._secrets(spec)
+        mounts = self._volumes.mounts(spec, request.environment)
         write_lines = self._log_writer(request, agent_role)
         directory = self._host.directory / "tasks" / request.task_id
         (directory / "tmp").mkdir(parents=True)
@@ -167,22 +201,41 @@ class ContainerFactory:
         environment.update(self._credentials(spec, request.task_id))
         environment.update(request.variables)
         if isinstance(image, _InEngine):
-            return image.container(request, environment, directory, write_lines)
-        command = list(spec.get("command") or [])
+            made = image.container(request, environment, directory, write_lines, mounts)
+            return self._taken_back(made, mounts)
+        places = _places(mounts, directory)
+        environment = {name: _on_machine(value, places) for name, value in environment.items()}
+        command = [_on_machine(word, places) for word in spec.get("command") or []]
         environment = _of_process(directory) | environment
         if isinstance(image, Path):
             environment = {"PYTHONPATH": str(image), **environment}
             if (image / "bin").is_dir():
                 environment["PATH"] = f"{image / 'bin'}:{environment['PATH']}"
             command = [_ROOT_PATH.sub(str(image), word) for word in command]
-        program = None if isinstance(image, Path) else image
-        return Container(
+        shown = [(str(m.folder), str(places[m.path])) for m in mounts if m.read_only]
+        if shown and command:
+            command = [sys.executable, "-I", "-S", str(_READ_ONLY), json.dumps(shown), *command]
+        made = Container(
             command=command,
             environment=environment,
             directory=directory,
             write_lines=write_lines,
-            program=program,
+            memory_mib=Need.of(request.spec).memory_mib,
+            program=None if isinstance(image, Path) else image,
         )
+        return self._taken_back(made, mounts)
+
+    def _taken_back(self, container: Container, mounts: Sequence[Mount]) -> Container:
+        """The container, whose files on linked file systems go to their buckets at its end."""
+        if not mounts:
+            return container
+        first = container.remove
+
+        def remove() -> None:
+            first()
+            self._volumes.take_back(mounts)
+
+        return replace(container, remove=remove)
 
     def _image(self, name: str, agent_role: str | None) -> Path | Program | _InEngine:
         match = _ECR_IMAGE.match(name)

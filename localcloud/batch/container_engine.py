@@ -20,6 +20,7 @@ from typing import Any, Final, Self
 
 from localcloud.batch.container_flags import flags
 from localcloud.batch.tasks import StartError
+from localcloud.batch.volumes import Mount
 
 ENGINES: Final = ("docker", "podman")
 _LABEL: Final = "batch-reference.cloud"
@@ -120,6 +121,7 @@ class Engine:
         *,
         fargate: bool,
         directory: Path,
+        mounts: Sequence[Mount] = (),
     ) -> str:
         """Makes a container that is not started; returns its id.
 
@@ -130,6 +132,7 @@ class Engine:
             environment: Variables of the container.
             fargate: Whether vCPUs are a limit, as on Fargate, or a share, as on instances.
             directory: For a file with variables, which is gone afterwards.
+            mounts: Folders of this machine that stand for volumes of shared file systems.
 
         Raises StartError.
         """
@@ -140,7 +143,9 @@ class Engine:
             *("--label", f"{_LABEL}={self.owner}"),
             *("--network", "host"),
             *("--log-driver", "json-file"),
-            *flags(spec, fargate=fargate, cpus=self.cpus, left_out=self.not_enforced),
+            *flags(
+                spec, fargate=fargate, cpus=self.cpus, left_out=self.not_enforced, mounts=mounts
+            ),
         ]
         for variable in given:
             arguments += ["--env", variable]

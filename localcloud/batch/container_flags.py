@@ -5,11 +5,12 @@ RegisterJobDefinition (AWS Batch API reference) names the flag of each member.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from localcloud.batch.placement import Need
 from localcloud.batch.tasks import StartError
+from localcloud.batch.volumes import Mount
 
 _SHARES_OF_A_CPU: Final = 1024
 _SWAPPINESS: Final = 60
@@ -17,18 +18,25 @@ _SWAPPINESS: Final = 60
 
 
 def flags(
-    spec: Mapping[str, Any], *, fargate: bool, cpus: int, left_out: Collection[str]
+    spec: Mapping[str, Any],
+    *,
+    fargate: bool,
+    cpus: int,
+    left_out: Collection[str],
+    mounts: Sequence[Mount] = (),
 ) -> list[str]:
     """The flags of a container's size, user, file system and limits.
 
-    Volumes of the host are empty ones of the container's own: an instance is new, and this
-    machine's files are no instance's.
+    Volumes of shared file systems are folders of this machine, which everybody may write to, for
+    the container has a user of its own. Volumes of the host are empty ones of the container's own:
+    an instance is new, and this machine's files are no instance's.
 
     Args:
         spec: Container properties.
         fargate: Whether vCPUs are a limit (`--cpus`) or a share (`--cpu-shares`).
         cpus: Of this machine; no limit is above it.
         left_out: Flags that this machine cannot set.
+        mounts: Volumes of shared file systems.
 
     Raises StartError for what could only be had by letting the container out of its box.
     """
@@ -51,9 +59,16 @@ def flags(
         found.append("--read-only")
     for limit in spec.get("ulimits") or []:
         found.append(f"--ulimit={limit['name']}={limit['softLimit']}:{limit['hardLimit']}")
-    for mount in spec.get("mountPoints") or []:
-        options = ",readonly" if mount.get("readOnly") else ""
-        found.append(f"--mount=type=volume,destination={mount['containerPath']}{options}")
+    shared = {mount.path: mount for mount in mounts}
+    for point in spec.get("mountPoints") or []:
+        path, mount = point["containerPath"], shared.get(point["containerPath"])
+        read_only = mount.read_only if mount is not None else point.get("readOnly")
+        options = f"destination={path}{',readonly' if read_only else ''}"
+        if mount is None:
+            found.append(f"--mount=type=volume,{options}")
+        else:
+            mount.folder.chmod(0o777)
+            found.append(f"--mount=type=bind,source={mount.folder},{options}")
     return found + _linux(spec.get("linuxParameters") or {})
 
 
@@ -62,8 +77,6 @@ def _refused(spec: Mapping[str, Any]) -> str:
         return "privileged"
     if (spec.get("linuxParameters") or {}).get("devices"):
         return "linuxParameters.devices"
-    if any(volume.get("efsVolumeConfiguration") for volume in spec.get("volumes") or []):
-        return "a volume of Amazon EFS"
     return ""
 
 

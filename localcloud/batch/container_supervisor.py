@@ -1,12 +1,12 @@
 """Runs one container of Docker or podman, and sees to it that it ends with whoever asked for it.
 
-Started as a program of its own:
-`python -I container_supervisor.py <grace seconds> <status fd> <engine> <container>`, with a
-container that has been made and not started. Standard input is the life line, with the orders of
-supervisor.py: a `T` means the image's stop signal (SIGTERM, where it names none), then SIGKILL
-after the grace period; `K` means SIGKILL; its end means that the parent is gone: the container is
-removed. The container's output goes to this program's. On the status descriptor it writes
-`started 0`, `exit <code> <reason>` or `error <sentence>`, one per line.
+Started as a program of its own: `python -I container_supervisor.py <grace seconds> <status fd>
+<memory MiB> <engine> <container>`, with a container that has been made, with its limit of memory,
+and not started. Standard input is the life line, with the orders of supervisor.py: a `T` means the
+image's stop signal (SIGTERM, where it names none), then SIGKILL after the grace period; `K` means
+SIGKILL; its end means that the parent is gone: the container is removed. The container's output
+goes to this program's. On the status descriptor it writes `started 0`, `exit <code> <reason>` or
+`error <sentence>`, one per line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 
 def main(arguments: list[str]) -> int:
     """Runs the container to its end and reports on the status descriptor."""
-    grace, status_fd, engine, container = float(arguments[0]), int(arguments[1]), *arguments[2:4]
+    grace, status_fd = float(arguments[0]), int(arguments[1])
+    engine, container = arguments[3:5]
     os.set_inheritable(status_fd, False)  # noqa: FBT003 - the standard library's signature
     # podman starts containers below itself, and none may begin with what the cloud has blocked
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -190,6 +190,8 @@ def check_container(store: Store, container: dict[str, Any], *, fargate: bool) -
     missing = mounts - {volume.get("name") for volume in container.get("volumes", [])}
     if missing:
         raise client_error(f"Unknown volume {', '.join(sorted(map(str, missing)))} in mountPoints")
+    for volume in container.get("volumes", []):
+        _check_volume(volume)
     if fargate:
         _check_fargate(container, vcpu, int(memory), gpu)
     else:
@@ -233,6 +235,25 @@ def _check_roles_and_variables(store: Store, container: dict[str, Any]) -> None:
         )
     if secrets and not container.get("executionRoleArn"):
         raise client_error("executionRoleArn is required for containers with secrets")
+
+
+def _check_volume(volume: dict[str, Any]) -> None:
+    """AWS Batch API, EFSVolumeConfiguration and EFSAuthorizationConfig."""
+    name, efs = volume.get("name"), volume.get("efsVolumeConfiguration")
+    if efs is None:
+        return
+    if volume.get("host"):
+        raise client_error(f"Volume {name} has both host and efsVolumeConfiguration")
+    authorization = efs.get("authorizationConfig") or {}
+    point, iam = authorization.get("accessPointId"), authorization.get("iam") == "ENABLED"
+    if (point or iam) and efs.get("transitEncryption") != "ENABLED":
+        raise client_error(
+            f"transitEncryption must be ENABLED where volume {name} uses an access point or IAM"
+        )
+    if point and efs.get("rootDirectory", "/") != "/":
+        raise client_error(
+            f"rootDirectory of volume {name} must be omitted or / where it uses an access point"
+        )
 
 
 def _check_ec2(container: dict[str, Any], vcpu: str, gpu: str | None) -> None:

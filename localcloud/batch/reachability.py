@@ -66,9 +66,10 @@ class Reachability:
 
     def _network_problem(self, environment: ComputeEnvironment) -> str | None:
         resources = environment.resources
-        groups = [self._state.security_group(group) for group in self._group_ids(resources)]
+        names = self._state.environment_groups(resources)
+        groups = [self._state.security_group(group) for group in names]
         if groups and not any(group is not None and group.egress_rules for group in groups):
-            return f"security groups {', '.join(self._group_ids(resources))} let nothing out"
+            return f"security groups {', '.join(names)} let nothing out"
         for subnet_id in resources["subnets"]:
             problem = self._subnet_problem(
                 subnet_id, _FARGATE_ENDPOINTS if environment.is_fargate else _INTERFACE_ENDPOINTS
@@ -76,18 +77,6 @@ class Reachability:
             if problem is not None:
                 return problem
         return None
-
-    def _group_ids(self, resources: dict[str, Any]) -> list[str]:
-        if resources.get("securityGroupIds"):
-            return list(resources["securityGroupIds"])
-        data = self._state.launch_template_data(resources.get("launchTemplate") or {}) or {}
-        listed = data.get("SecurityGroupIds") or data.get("SecurityGroupId") or []
-        for interface in _listed(data.get("NetworkInterfaces") or data.get("NetworkInterface")):
-            listed = [
-                *listed,
-                *_listed(interface.get("Groups") or interface.get("SecurityGroupId")),
-            ]
-        return [str(group) for group in _listed(listed)]
 
     def _subnet_problem(self, subnet_id: str, needed: tuple[str, ...]) -> str | None:
         subnet = self._state.subnet(subnet_id)
@@ -144,10 +133,6 @@ def _lets_anybody_read(endpoint: Any, arn: str) -> bool:
     """ECR hands out links to layers that are signed by itself (ECR user guide, vpc-endpoints)."""
     policy = json.loads(endpoint.policy_document) if endpoint.policy_document else None
     return policy is None or resource_policy_allows(policy, {"AWS": "*"}, "s3:GetObject", arn, {})
-
-
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _truthy(value: Any) -> bool:

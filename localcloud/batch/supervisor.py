@@ -1,11 +1,16 @@
 """Runs one job process and sees to it that nothing of it is left, whatever happens to the process
 that asked for it.
 
-Started as a program of its own: `python -I supervisor.py <grace seconds> <status fd> <command...>`,
-with the environment and the working directory of the job; standard input is the life line. A `T` on
-the life line means SIGTERM, then SIGKILL after the grace period; `K` means SIGKILL; its end means
-that the parent is gone: SIGKILL. On the status descriptor it writes `started <process group>`,
-`exit <code>` or `error <reason>`, one per line.
+Started as a program of its own:
+`python -I supervisor.py <grace seconds> <status fd> <memory MiB> <command...>`, with the
+environment and the working directory of the job; standard input is the life line. A `T` on the life
+line means SIGTERM, then SIGKILL after the grace period; `K` means SIGKILL; its end means that the
+parent is gone: SIGKILL. On the status descriptor it writes `started <process group>`,
+`exit <code> <reason>` or `error <reason>`, one per line.
+
+Where the processes together use more memory than they may, the largest is killed, as the kernel
+does in a container, and the reason says so as ECS does; the exit code is the command's. Looked at
+is four times a second, so that a need which is over sooner may pass.
 
 The job gets no signal blocked or ignored, whatever the process that started this one has done to
 its own: a container begins like that.
@@ -24,12 +29,15 @@ import time
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
+_LOOK_SECONDS = 0.25
+_OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 _NO_START = "CannotStartContainerError: Error response from daemon: failed to create task: exec: "
 
 
 def main(arguments: list[str]) -> int:
     """Runs the command to its end and reports on the status descriptor."""
-    grace, status_fd, command = float(arguments[0]), int(arguments[1]), arguments[2:]
+    grace, status_fd, memory_mib = float(arguments[0]), int(arguments[1]), int(arguments[2])
+    command = arguments[3:]
     os.set_inheritable(status_fd, False)  # noqa: FBT003 - the standard library's signature
     on_linux = sys.platform == "linux"
     if on_linux:
@@ -46,9 +54,11 @@ def main(arguments: list[str]) -> int:
         os.write(status_fd, f"error {_NO_START}{error.strerror}: {command[0]}\n".encode())
         return 0
     os.write(status_fd, f"started {process.pid}\n".encode())
-    code = _wait(process, grace, wake_read)
+    memory = _Memory(memory_mib << 20) if on_linux else None
+    code = _wait(process, grace, wake_read, memory)
     _kill_rest(process.pid, on_linux=on_linux)
-    os.write(status_fd, f"exit {code if code >= 0 else 128 - code}\n".encode())
+    reason = _OUT_OF_MEMORY if memory is not None and memory.exceeded else ""
+    os.write(status_fd, f"exit {code if code >= 0 else 128 - code} {reason}\n".encode())
     return 0
 
 
@@ -65,11 +75,69 @@ def _forget_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _wait(process: subprocess.Popen[bytes], grace: float, wake_read: int) -> int:
+class _Memory:
+    """What the processes below this one may use together."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self.exceeded = False
+        """Whether a process was killed for it."""
+
+    def look(self) -> None:
+        """Kills the largest process where all of them use too much."""
+        used = {pid: _resident(pid) for pid in _children_of(os.getpid())}
+        if sum(used.values()) <= self._most:
+            return
+        # pages that processes share since a fork count once: dear to read, so only now
+        used = {pid: _proportional(pid) for pid in used}
+        if sum(used.values()) > self._most:
+            self.exceeded = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(max(used, key=lambda pid: used[pid]), signal.SIGKILL)
+
+
+def _resident(pid: int) -> int:
+    """Bytes in memory that are no file's (proc(5), statm); 0 for a process that has ended."""
+    with contextlib.suppress(OSError, IndexError):
+        words = Path(f"/proc/{pid}/statm").read_text().split()
+        return (int(words[1]) - int(words[2])) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _proportional(pid: int) -> int:
+    """The same, each page divided by the number of processes that share it (proc(5),
+    smaps_rollup).
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss_Anon:"):
+                return int(line.split()[1]) << 10
+    return 0
+
+
+def _children_of(root: int) -> list[int]:
+    """All processes below one."""
+    found, queue = [], [root]
+    while queue:
+        pid = queue.pop()
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                children = [int(each) for each in (task / "children").read_text().split()]
+                found += children
+                queue += children
+    return found
+
+
+def _wait(
+    process: subprocess.Popen[bytes], grace: float, wake_read: int, memory: _Memory | None
+) -> int:
     deadline = None
     watched = [sys.stdin.fileno(), wake_read]
     while (code := process.poll()) is None:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if memory is not None:
+            left = _LOOK_SECONDS if left is None else min(left, _LOOK_SECONDS)
+            memory.look()
         ready, _, _ = select.select(watched, [], [], left)
         if wake_read in ready:
             os.read(wake_read, 512)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from localcloud.batch.records import Store, client_error
@@ -40,28 +40,27 @@ def resources(store: Store) -> Iterator[tuple[str, Mapping[str, str]]]:
             yield job.arn, job.tags
 
 
-def with_batch(store: Store, params: Mapping[str, Any], body: bytes) -> bytes:
-    """Moto's answer to GetResources, whose last page gets what Batch has too."""
+def with_more(
+    own: Iterable[tuple[str, Mapping[str, str]]], params: Mapping[str, Any], body: bytes
+) -> bytes:
+    """Moto's answer to GetResources, whose last page gets what moto does not have too."""
     answer = json.loads(body)
     if not answer.get("PaginationToken"):
-        with store.lock:
-            found = [
-                (arn, tags) for arn, tags in resources(store) if tags and _wanted(arn, tags, params)
-            ]
         answer.setdefault("ResourceTagMappingList", []).extend(
             {
                 "ResourceARN": arn,
                 "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
             }
-            for arn, tags in found
+            for arn, tags in own
+            if tags and _wanted(arn, tags, params)
         )
     return json.dumps(answer).encode()
 
 
 def _wanted(arn: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> bool:
     kinds, arns = params.get("ResourceTypeFilters") or [], params.get("ResourceARNList") or []
-    kind = arn.split(":", 5)[5].partition("/")[0]
-    if (kinds and not {"batch", f"batch:{kind}"} & set(kinds)) or (arns and arn not in arns):
+    service, kind = arn.split(":", 3)[2], arn.split(":", 5)[5].partition("/")[0]
+    if (kinds and not {service, f"{service}:{kind}"} & set(kinds)) or (arns and arn not in arns):
         return False
     filters = params.get("TagFilters") or []
     return all(

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Final
 
 _log = logging.getLogger(__name__)
+OUT_OF_MEMORY: Final = "OutOfMemoryError: Container killed due to memory usage"
+"""ECS's reason of a container whose processes the kernel killed."""
 SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _GATHER_SECONDS: Final = 0.02
 _LONGEST_LINE: Final = 256 * 1024 - 26  # of a CloudWatch Logs event, in bytes
@@ -25,7 +27,8 @@ _READ: Final = 1 << 16
 Program = Callable[[Mapping[str, str], threading.Event], int]
 """Stands for an image whose containers need no process of their own: takes the container's
 environment, returns its exit code. It runs in a thread of this process and has to come back soon
-after the event is set, which stands for SIGTERM and SIGKILL alike.
+after the event is set, which stands for SIGTERM and SIGKILL alike. MemoryError stands for its end
+where it used more memory than it may.
 """
 
 
@@ -39,6 +42,8 @@ class Container:
     """Working directory; made for the task and removed after it."""
     write_lines: Callable[[list[str]], None]
     """Takes complete lines for the log."""
+    memory_mib: int
+    """Of all its processes together."""
     program: Program | None = None
     """Runs in place of the command."""
     supervisor: Path = SUPERVISOR
@@ -133,6 +138,8 @@ class Task(threading.Thread):
         self._started_callback(self)
         try:
             exit_code = program(environment, self._stopped)
+        except MemoryError:
+            return Outcome(exit_code=137, reason=OUT_OF_MEMORY)
         except Exception:  # noqa: BLE001 - logged below; as a process that ends with a traceback
             _log.exception("the program that stands for the image of %s failed", self.name)
             exit_code = 1
@@ -167,6 +174,7 @@ class Task(threading.Thread):
             str(container.supervisor),
             str(self._grace_seconds),
             str(status_write),
+            str(container.memory_mib),
             *container.command,
         ]
         process = subprocess.Popen(

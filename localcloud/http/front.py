@@ -28,7 +28,9 @@ from localcloud.protocol.wire import Call, Reply, WireError
 from localcloud.services import slack
 from localcloud.services.budgets import BudgetActions
 from localcloud.services.cloudwatch_alarms import Alarms
+from localcloud.services.efs import EfsSettings
 from localcloud.services.eventbridge import EventBus
+from localcloud.services.fsx import Fsx
 from localcloud.services.functions import Functions
 from localcloud.services.instance_metadata import InstanceMetadata
 from localcloud.services.logs_insights.saved import Queries
@@ -112,6 +114,8 @@ class Front:
         slack_sink: slack.SlackSink,
         objects: Path,
         amendments: Amendments,
+        efs: EfsSettings,
+        fsx: Fsx,
     ) -> None:
         self._moto = _Moto(create_backend_app)
         self._key_locks = KeyLocks()
@@ -141,6 +145,8 @@ class Front:
                 **metric_reads.operations,
             },
             "ecs": {"DescribeClusters": batch.clusters},
+            "efs": efs.operations,
+            "fsx": fsx.operations,
             "events": {"PutEvents": bus.put_events},
             "iam": {"SimulatePrincipalPolicy": access.simulate},
             "logs": queries.operations,

@@ -39,9 +39,17 @@ _MOST_METRICS: Final = (500, 2500)
 class Refusals:
     """The account's dependencies and limits, each by the operation that they forbid."""
 
-    def __init__(self, state: AwsState, store: Store, access: Access) -> None:
+    def __init__(
+        self,
+        state: AwsState,
+        store: Store,
+        access: Access,
+        more: Mapping[tuple[str, str], Callable[[dict[str, Any]], Any]],
+    ) -> None:
+        """`more` are rules that another part of the cloud keeps."""
         self._state, self._store, self._access = state, store, access
-        self._rules: dict[tuple[str, str], Callable[[Params], None]] = {
+        self._rules: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
+            **more,
             ("iam", "DeletePolicy"): self._policy_is_free,
             ("ec2", "DeletePlacementGroup"): self._group_is_empty,
             ("lambda", "CreateFunction"): _variables_are_short,

@@ -130,15 +130,19 @@ class Access:
     def may(
         self, role_arn: str, action: str, resource: str, context: Context | None = None
     ) -> bool:
-        """Whether a role has one permission; nothing is recorded."""
+        """Whether a role has one permission; no denial is recorded."""
+        requirement = Requirement(action=action, resource=resource, context=dict(context or {}))
+        return self.decision(role_arn, requirement) == "allowed"
+
+    def decision(self, role_arn: str, requirement: Requirement) -> Decision:
+        """What the policies of a role say to one permission; no denial is recorded."""
         principal = Principal(role_arn=role_arn, arn=_session_arn(role_arn, "check"))
-        return (
-            self._decision(
-                principal,
-                Requirement(action=action, resource=resource, context=dict(context or {})),
-            )
-            == "allowed"
-        )
+        return self._decision(principal, requirement)
+
+    def refused(self, denial: Denial) -> None:
+        """Records what a service refused by a policy of its own."""
+        with self._lock:
+            self.denials.append(denial)
 
     def simulate(self, params: dict[str, Any]) -> dict[str, Any]:
         """IAM's SimulatePrincipalPolicy: what the policies of a role or user say to some actions.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +103,46 @@ class Ec2(Backends):
             None,
         )
 
+    def environment_groups(self, resources: dict[str, Any]) -> list[str]:
+        """Security groups of the instances or tasks of a compute environment: its own, or those of
+        its launch template.
+        """
+        if resources.get("securityGroupIds"):
+            return list(resources["securityGroupIds"])
+        data = self.launch_template_data(resources.get("launchTemplate") or {}) or {}
+        listed = data.get("SecurityGroupIds") or data.get("SecurityGroupId") or []
+        for interface in _listed(data.get("NetworkInterfaces") or data.get("NetworkInterface")):
+            listed = [
+                *listed,
+                *_listed(interface.get("Groups") or interface.get("SecurityGroupId")),
+            ]
+        return [str(group) for group in _listed(listed)]
+
+    def lets_through(
+        self, callers: list[str], addresses: str, targets: list[str], port: int
+    ) -> bool:
+        """Whether the security groups of something let those of its callers in.
+
+        Args:
+            callers: Groups of those who call.
+            addresses: CIDR block that they call from.
+            targets: Groups of what is called.
+            port: Of TCP.
+        """
+        block = ipaddress.IPv4Network(addresses)
+        for group in (self.security_group(each) for each in targets):
+            for rule in [] if group is None else group.ingress_rules:
+                of_port = rule.ip_protocol == "-1" or (
+                    rule.ip_protocol == "tcp" and rule.from_port <= port <= rule.to_port
+                )
+                cidr = rule.ip_range.get("CidrIp")
+                if of_port and (
+                    rule.source_group.get("GroupId") in callers
+                    or (cidr and block.subnet_of(ipaddress.IPv4Network(cidr)))
+                ):
+                    return True
+        return False
+
     def default_security_group(self, vpc_id: str) -> Any | None:
         """The VPC's default group."""
         groups = self._regional("ec2").groups.get(vpc_id, {})
@@ -127,6 +168,14 @@ class Ec2(Backends):
         found = next((each for each in template.versions if str(each.number) == number), None)
         return None if found is None else dict(found.data)
 
+    def boot_script(self, reference: dict[str, str]) -> str:
+        """The user data that a compute environment's launchTemplate gives to instances, as text;
+        empty where there is none.
+        """
+        data = (self.launch_template_data(reference) if reference else None) or {}
+        encoded = data.get("UserData")
+        return "" if encoded is None else str(encoded.decode())
+
     def route_table(self, subnet: Any) -> Any | None:
         """The route table that a subnet uses: its own, or its VPC's main one."""
         tables = [
@@ -148,3 +197,7 @@ class Ec2(Backends):
             for each in list(self._regional("ec2").vpc_end_points.values())
             if each.vpc_id == vpc_id
         ]
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

@@ -23,6 +23,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from localcloud.moto.answers import complete_answers
 from localcloud.moto.backends import ACCOUNT_ID, PARTITION
 from localcloud.moto.ec2 import Ec2
+from localcloud.moto.efs import Efs
 from localcloud.moto.identity import Identities, document
 
 __all__ = [
@@ -85,7 +86,7 @@ def _keep_managed_policies(managed: list[Any]) -> None:
     iam.managed_policies = {policy.arn: policy for policy in managed}
 
 
-class AwsState(Identities, Ec2):
+class AwsState(Identities, Ec2, Efs):
     """Read access to moto's backends of one region, and the few writes that would be too slow over
     HTTP (logs).
     """

@@ -30,6 +30,7 @@ from werkzeug.exceptions import HTTPException
 from localcloud.protocol import signatures
 
 _SERVICE_OF_SIGNING_NAME: Final = {
+    "elasticfilesystem": "efs",
     "states": "stepfunctions",
     "monitoring": "cloudwatch",
     "eventbridge": "events",

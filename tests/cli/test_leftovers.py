@@ -17,6 +17,7 @@ from cli.errors import ExitCode
 from cli.leftovers import Account, Leftover
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy, destroy
+from tests.support.documents import validated
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "batch-reference"
@@ -138,7 +139,7 @@ def test_json_has_everything(clouds, monkeypatch, capsys) -> None:
     cloud, _ = clouds
     monkeypatch.setattr(leftovers, "clients", lambda *_: cloud.client)
     leftovers.show(Console(file=io.StringIO()), "dev", endpoint_url="", as_json=True)
-    document = json.loads(capsys.readouterr().out)
+    document = validated("leftovers", capsys.readouterr().out)
     assert document["stack"] == "dev"
     assert all(
         one.keys() == {"kind", "name", "why", "costs", "remove"} for one in document["leftovers"]

@@ -25,6 +25,7 @@ from config.stack import StackConfig
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy
 from tests.config.stacks import Changes, changed, load, sections
+from tests.support.documents import validated
 
 ROOT = Path(__file__).parents[2]
 QUOTAS = {"L-1216C47A": 500.0, "L-34B43A08": 500.0, "L-417A185B": 768.0}
@@ -328,7 +329,7 @@ def test_the_screen_fits_and_the_exit_code_tells(
     code, text = show(cloud, monkeypatch)
     assert (code, text.splitlines()[-1]) == (ExitCode.NOT_READY, "1 error")
     show(cloud, monkeypatch, as_json=True)
-    findings = json.loads(capsys.readouterr().out)["findings"]
+    findings = validated("preflight", capsys.readouterr().out)["findings"]
     assert findings == [{"level": "error", "check": "x", "what": "y", "fix": "z"}]
 
 

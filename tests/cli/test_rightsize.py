@@ -4,19 +4,20 @@ stack file that keeps its comments.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from cli.rightsize.edit import replaced
-from cli.rightsize.past import Past, Point
+from cli.rightsize.past import Past, Point, _sensible
 from cli.rightsize.quantiles import fit
 from cli.rightsize.suggest import Advice, advise
 from config.stack import StackConfig
 from tests.config.stacks import Changes, changed, load, sections
 from workloads.contract import STAGES
-from workloads.records import Used
+from workloads.records import StageRecord, Used
 
 # ---- the model -----------------------------------------------------------------------------------
 
@@ -135,6 +136,65 @@ def test_few_runs_are_no_advice() -> None:
     found = advice("preprocess", past("preprocess", [point(10, 1000, 1)] * 4), local())
     assert found.changes == {}
     assert found.notes == ("4 runs were measured: 5 are needed for advice",)
+
+
+def test_advice_is_never_below_what_a_run_used_and_the_margin() -> None:
+    points = [point(10, 1000, 0.7)] * 60 + [point(10, 3000, 0.7)]
+    found = advice("preprocess", past("preprocess", points), local())
+    assert found.changes["jobs.preprocess.memory_mib"] == 3840  # 3600, in steps of 256
+
+
+def test_a_line_does_not_ask_for_far_more_than_any_run_used() -> None:
+    # a steep beginning, and one large file that needed little: no line knows that it bends
+    points = [point(size, 100 * size, 1.0) for size in range(1, 21)] + [point(1000, 2000, 1.0)]
+    found = advice("preprocess", past("preprocess", points), local())
+    need = found.needs[0]
+    assert need.suggests <= 2 * 2000 * 1.2 + 256
+    assert any("1 to 1000 MB" in note for note in found.notes)
+
+
+def test_a_size_that_is_not_known_bends_no_line() -> None:
+    points = [point(size, 500 + size, 1.0) for size in range(100, 130)]
+    unknown = [point(0, 4000, 1.0)] * 3
+    found = advice("preprocess", past("preprocess", points + unknown), local())
+    assert "whatever the size" in found.needs[0].model
+    assert any("do not say how large" in note for note in found.notes)
+    assert found.changes.get("jobs.preprocess.memory_mib", 4096) >= 4800
+
+
+def test_the_model_says_why_it_was_chosen() -> None:
+    line = [point(size, 300 + 2 * size, 1.0) for size in range(100, 160)]
+    found = advice("preprocess", past("preprocess", line), local())
+    assert "the line missed runs that it had not seen by" in found.needs[0].model
+    few = advice("preprocess", past("preprocess", line[:6]), local())
+    assert "too few runs or sizes to try a line" in few.needs[0].model
+    assert any("6 runs say little" in note for note in few.notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({}, True),
+        ({"memory_mib": float("nan")}, False),
+        ({"memory_mib": float("inf")}, False),
+        ({"memory_mib": 0}, False),
+        ({"memory_mib": -5}, False),
+        ({"peak_cpus": float("nan")}, False),
+    ],
+)
+def test_figures_that_cannot_be_true_do_not_count(changes: dict[str, Any], counts: bool) -> None:
+    used = point(10, 1000, 1.0).used
+    record = StageRecord(
+        stage="preprocess",
+        run_id="r",
+        started_at="",
+        seconds=60.0,
+        attempt=1,
+        job_id="j",
+        details={},
+        used=replace(used, **changes),
+    )
+    assert _sensible(record, replace(used, **changes)) is counts
 
 
 def test_a_multi_node_job_keeps_its_instances() -> None:

@@ -85,6 +85,10 @@ _ID_IS_ARN = {
 # Outputs besides id, name and ARN that components use.
 _OTHERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "aws:ec2/vpc:Vpc": lambda made: {"defaultSecurityGroupId": f"sg-default-of-{made['id']}"},
+    "aws:fsx/lustreFileSystem:LustreFileSystem": lambda made: {
+        "dnsName": f"{made['id']}.fsx.{REGION}.amazonaws.com",
+        "mountName": "abcdefgh",
+    },
     "aws:ecr/repository:Repository": lambda made: {
         "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{made['name']}"
     },

@@ -120,9 +120,9 @@ def test_every_resource_is_a_component_or_belongs_to_one(stack: str) -> None:
 
 
 MACHINES = {"Orchestration", "Machine", "Daily"}
-OPTIONAL = {"Guard", "SubmissionStop", *MACHINES}
-"""Components that a stack has only where its config asks for them; tests/components/test_guard.py
-deploys the guards.
+OPTIONAL = {"Guard", "SubmissionStop", "SharedEfs", "SharedLustre", *MACHINES}
+"""Components that a stack has only where its config asks for them; test_guard.py and
+test_shared_files.py deploy the others.
 """
 
 

@@ -49,11 +49,13 @@ def test_failed_jobs_of_all_queues_call_the_notify_function(stack: str) -> None:
     assert json.loads(variables.pop("PIPELINE_STAGE_PRICES")) == job_prices(
         config_of(stack), "us-east-1"
     )
+    results = made.one("aws:s3/bucket:Bucket", "storage-results").outputs["bucket"]
     assert variables == {
         "PIPELINE_STACK": stack,
         "PIPELINE_TABLE": made.one("aws:dynamodb/table:Table").outputs["name"],
-        "PIPELINE_RESULTS_BUCKET": (
-            made.one("aws:s3/bucket:Bucket", "storage-results").outputs["bucket"]
+        "PIPELINE_RESULTS_BUCKET": results,
+        "PIPELINE_CONSOLE_URL": (
+            f"https://us-east-1.console.aws.amazon.com/s3/object/{results}?region=us-east-1&prefix="
         ),
         "PIPELINE_SLACK_WEBHOOK_SECRET_ARN": (
             made.one("aws:secretsmanager/secret:Secret", "secrets-slack-webhook").outputs["arn"]
@@ -74,8 +76,19 @@ def test_notify_may_read_error_records_and_end_runs() -> None:
         [made.one("aws:dynamodb/table:Table").outputs["arn"]],
     )
     assert statements["WhatJobsTook"] == (["batch:DescribeJobs"], ["*"])
+    table = made.one("aws:dynamodb/table:Table").outputs["arn"]
+    assert statements["KeepPages"] == (
+        ["s3:GetObject", "s3:PutObject"],
+        [f"{results}/index.html", f"{results}/months/*.html"],
+    )
+    assert statements["FindRuns"] == (
+        ["dynamodb:Query"],
+        [f"{table}/index/runs-by-claim", f"{table}/index/runs-by-id"],
+    )
+    assert statements["ReadRunItems"] == (["dynamodb:BatchGetItem"], [table])
     assert statements["TellMissingFromDenied"] == (["s3:ListBucket"], [results])
     own = {"ReadErrorRecords", "TellMissingFromDenied", "RunStates", "WhatJobsTook"}
+    own |= {"KeepPages", "FindRuns", "ReadRunItems"}
     assert statements.keys() == own | {"ReadWebhook", "WriteLogs", "KeepDeadLetters"}
 
 

@@ -11,14 +11,18 @@ from components.images import Images, ImagesArgs
 from components.roles import Roles, RolesArgs
 from components.secrets import Secrets, SecretsArgs
 from components.storage import Storage, StorageArgs
+from components.volumes import Volumes
 from config.images import ImagesSection
 from config.storage import StorageSection
 from tests.components import mocks
+from tests.components.program import config_of
+from workloads import contract
 from workloads.contract import STAGES, Run, Upload
 
 ROLE, POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
 RUN = Run("20260131-sales-0123456789ab")
 UPLOAD = Upload(bucket="b", key="data/20260131/sales.csv", etag="x")
+PAGES = (contract.RUNS_PAGE_KEY, contract.month_page_key("202601"))
 READ, WRITE = "s3:GetObject", "s3:PutObject"
 
 # What the code of each stage does with objects: (action, bucket, key). Nothing else of a run may be
@@ -58,6 +62,7 @@ OBJECTS = {
         (WRITE, "results", RUN.summary_key),
         (WRITE, "results", RUN.findings_key),
         (WRITE, "results", RUN.ddl_key),
+        *((action, "results", key) for action in (READ, WRITE) for key in PAGES),
     },
 }
 for _stage in STAGES:
@@ -66,6 +71,16 @@ for _stage in STAGES:
         (WRITE, "results", RUN.error_key(_stage)),
     }
 EVERY_OBJECT = {(bucket, key) for objects in OBJECTS.values() for _, bucket, key in objects}
+
+
+def _args(context: Any, storage: Storage, secrets: Secrets, images: Images) -> RolesArgs:
+    return RolesArgs(
+        context=context,
+        storage=storage,
+        secrets=secrets,
+        images=images,
+        volumes=Volumes(config=config_of("dev"), efs=None, lustre=None),
+    )
 
 
 @pytest.fixture
@@ -77,9 +92,7 @@ def made(context) -> mocks.Recording:
             "secrets",
             SecretsArgs(context=context, slack_webhook_url="https://hooks.slack.example/x"),
         )
-        return Roles(
-            "roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images)
-        )
+        return Roles("roles", _args(context, storage, secrets, images))
 
     return mocks.deploy(program)
 
@@ -225,7 +238,7 @@ def test_without_a_webhook_the_execution_role_reads_one_secret(context) -> None:
         storage = Storage("storage", StorageArgs(context=context, section=StorageSection()))
         images = Images("images", ImagesArgs(context=context, section=ImagesSection()))
         secrets = Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=None))
-        Roles("roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images))
+        Roles("roles", _args(context, storage, secrets, images))
 
     made = mocks.deploy(program)
     document = json.loads(made.one(POLICY, "roles-execution").inputs["policy"])

@@ -4,7 +4,7 @@ rule_cases.py.
 
 from __future__ import annotations
 
-from tests.config.prod_changes import FALLBACK, ONE_GPU, Case
+from tests.config.prod_changes import FALLBACK, FARGATE, ONE_GPU, Case, postprocess_on
 from tests.config.stacks import REMOVED, sections
 
 CASES: dict[str, list[Case]] = {
@@ -80,6 +80,48 @@ CASES: dict[str, list[Case]] = {
             "pipeline.daily.finished_by",
             ("file_by is 06:00",),
             {"pipeline.daily": {"file_by": "06:00", "finished_by": "06:01"}},
+        )
+    ],
+    "GROWTH-STEPS": [
+        Case(
+            {"jobs.preprocess.memory_growth_mib": [4096]},
+            "jobs.preprocess.memory_growth_mib[0]",
+            ("memory_mib is 4096 MiB", "raise it above 4096"),
+            {"jobs.preprocess.memory_growth_mib": [4097]},
+        ),
+        Case(
+            {"jobs.postprocess.memory_growth_mib": [4096, 6144, 6144]},
+            "jobs.postprocess.memory_growth_mib[2]",
+            ("the step before it is 6144 MiB",),
+            {"jobs.postprocess.memory_growth_mib": [4096, 6144, 6145]},
+        ),
+    ],
+    "GROWTH-SIZE": [
+        Case(
+            {"jobs.preprocess.memory_growth_mib": [6144, 9_000_000]},
+            "jobs.preprocess.memory_growth_mib[1]",
+            ("no instance type of environment", "ask for less"),
+            {"jobs.preprocess.memory_growth_mib": [6144]},
+        ),
+        Case(
+            {
+                **postprocess_on(FARGATE),
+                "jobs.postprocess.memory_growth_mib": [5000],
+            },
+            "jobs.postprocess.memory_growth_mib[0]",
+            ("Fargate pairs 1 vCPUs with 2048 to 8192 MiB in steps of 1024",),
+            {
+                **postprocess_on(FARGATE),
+                "jobs.postprocess.memory_growth_mib": [5120],
+            },
+        ),
+    ],
+    "GROWTH-FALLBACK": [
+        Case(
+            {"jobs.fallback": FALLBACK, "jobs.analysis.memory_growth_mib": [1_100_000]},
+            "jobs.analysis.memory_growth_mib",
+            ("whatever it failed of", "give the fallback more memory_mib"),
+            {"jobs.fallback": FALLBACK, "jobs.preprocess.memory_growth_mib": [6144]},
         )
     ],
     "DAILY-ENABLED": [

@@ -62,7 +62,7 @@ class Cli:
         self._provider, self._bin, self._more = provider, bin, dict(environment or {})
         self._directory = directory
         for name in ("program", "backend"):
-            (directory / name).mkdir()
+            (directory / name).mkdir(exist_ok=True)
 
     def of_this_project(self) -> None:
         """This project's program, whose stack files a test may change."""
@@ -80,8 +80,13 @@ class Cli:
 
     def run(self, *arguments: str, fails: bool = False, timeout: float = 280) -> Answer:
         """Runs one command, which has to end well, or not well where it `fails`."""
+        answer = self.say(*arguments, timeout=timeout)
+        assert (answer.code != 0) is fails, (arguments, answer.out[-4000:])
+        return answer
+
+    def say(self, *arguments: str, timeout: float = 280) -> Answer:
+        """Runs one command, however it ends."""
         code, out = pulumi.command(arguments, self.program, self.environment, timeout)
-        assert (code != 0) is fails, (arguments, out[-4000:])
         return Answer(code=code, out=out)
 
     def preview(self, *arguments: str) -> list[dict[str, Any]]:

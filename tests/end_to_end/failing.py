@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,12 +40,14 @@ class Planted(Stack):
     """The stack, and what its stages do: they succeed unless told otherwise for a run."""
 
     behaviour: dict[tuple[str, Job], Behaviour] = field(default_factory=dict)
+    needs_mib: dict[tuple[str, Job], int] = field(default_factory=dict)
+    """What a stage needs of a run; with less it is killed for its memory."""
     hanging: set[tuple[str, Job]] = field(default_factory=set)
     """Run and job of the containers that have begun to hang; RUNNING comes a moment before."""
     _numbers: list[int] = field(default_factory=lambda: [0])
 
-    def upload(self, **behaviour: Behaviour) -> Run:
-        """A new file, whose stages behave as told."""
+    def upload(self, needs_mib: dict[Job, int] | None = None, **behaviour: Behaviour) -> Run:
+        """A new file, whose stages behave as told and need so much memory."""
         self._numbers[0] += 1
         key, body = f"data/20260101/planted-{self._numbers[0]}.csv", b"a\n%d\n" % self._numbers[0]
         # the run id follows from the bytes: what its stages do has to be known before the event is
@@ -52,6 +55,9 @@ class Planted(Stack):
         with self.ready.cloud.disorder(Random(0), most_copies=1):  # noqa: S311 - no secret
             run = Run(self.put(key, body).run_id)
             self.behaviour.update({(run.run_id, stage): what for stage, what in behaviour.items()})  # type: ignore[misc]
+            self.needs_mib.update(
+                {(run.run_id, job): mib for job, mib in (needs_mib or {}).items()}
+            )
         return run
 
     def state(self, run: Run) -> str:
@@ -156,6 +162,7 @@ def planted_stack(directory: Path, **sections: Mapping[str, Any]) -> Iterator[Pl
         found["jobs"][stage]["attempts"] = 2
     changed = {f"batch-reference:{name}": json.dumps(section) for name, section in found.items()}
     behaviour: dict[tuple[str, Job], Behaviour] = {}
+    needs_mib: dict[tuple[str, Job], int] = {}
     hanging: set[tuple[str, Job]] = set()
     stacks: list[Rehearsal] = []
 
@@ -169,6 +176,9 @@ def planted_stack(directory: Path, **sections: Mapping[str, Any]) -> Iterator[Pl
             if described["jobName"].endswith("-fallback")
             else described["tags"][STAGE_TAG]
         )
+        need = needs_mib.get((run.run_id, stage), 0)
+        if need > _limit_mib(environment):
+            raise MemoryError
         what = behaviour.get((run.run_id, stage), "succeed")
         if what == "hang":
             if (
@@ -193,7 +203,13 @@ def planted_stack(directory: Path, **sections: Mapping[str, Any]) -> Iterator[Pl
         say=lambda _: None,
     ) as ready:
         stacks.append(ready)
-        yield Planted(ready, behaviour, hanging)
+        yield Planted(ready, behaviour, needs_mib, hanging)
+
+
+def _limit_mib(environment: Mapping[str, str]) -> int:
+    """The limit of a container as ECS tells it."""
+    with urllib.request.urlopen(environment["ECS_CONTAINER_METADATA_URI_V4"], timeout=30) as answer:  # noqa: S310 - of localcloud
+        return int(json.load(answer)["Limits"]["Memory"])
 
 
 def _table(ready: Rehearsal) -> Any:

@@ -1,11 +1,13 @@
-"""The example stacks deploy, and a file goes through each: on Fargate, on one Spot machine, and on
-two machines without a way out.
+"""The example stacks deploy, and a file goes through each: on Fargate, on one Spot machine, on two
+machines without a way out, and by file systems that the jobs share.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,9 @@ from workloads.contract import Run, Upload
 
 pytestmark = pytest.mark.timeout(600)
 
+DIGESTS: dict[str, str] = {}
+"""Of the same table on every example that has run: machines and mounts change no answer."""
+BY_MOUNTS = ("efs-fargate", "lustre-hpc")
 TABLE = b"id,height\n" + b"".join(b"r%d,%d\n" % (row, 150 + row * 7 % 50) for row in range(500))
 
 
@@ -40,7 +45,7 @@ def test_a_file_goes_through_an_example(stack: str, tmp_path: Path) -> None:
         )
         assert len([r for r in deployed.resources if r.custom and r.id]) > 80
         outputs = deployed.outputs
-        assert outputs["analysis_is_multi_node"] == (stack == "private")
+        assert outputs["analysis_is_multi_node"] == (stack in ("private", "lustre-hpc"))
 
         reply = cloud.client("s3").put_object(
             Bucket=outputs["ingest_bucket"], Key="data/20260101/a.csv", Body=TABLE
@@ -56,14 +61,24 @@ def test_a_file_goes_through_an_example(stack: str, tmp_path: Path) -> None:
             follow(cloud.client("dynamodb"), cloud.client("batch"), outputs["table"], run)
         )[-1]
         assert status.state == "SUCCEEDED", status
-        found = (
-            cloud.client("s3")
-            .get_object(Bucket=outputs["results_bucket"], Key=run.summary_key)["Body"]
-            .read()
-        )
-        assert [column["name"] for column in json.loads(found)["columns"]] == ["id", "height"]
+        summary, success = (_result(cloud, outputs, k) for k in (run.summary_key, run.success_key))
+        assert [column["name"] for column in summary["columns"]] == ["id", "height"]
+        DIGESTS[stack] = success["digest"]
+        assert len(set(DIGESTS.values())) == 1, DIGESTS
+        read = "units are read from" in _log(cloud, outputs["log_groups"]["analysis"])
+        assert read == (stack in BY_MOUNTS)
         assert len(cloud.slack.messages) == (0 if stack == "private" else 1)
         assert cloud.denials == []
+
+
+def _result(cloud: LocalCloud, outputs: Mapping[str, Any], key: str) -> dict[str, Any]:
+    reply = cloud.client("s3").get_object(Bucket=outputs["results_bucket"], Key=key)
+    return dict(json.loads(reply["Body"].read()))
+
+
+def _log(cloud: LocalCloud, group: str) -> str:
+    events = cloud.client("logs").filter_log_events(logGroupName=group)["events"]
+    return "\n".join(event["message"] for event in events)
 
 
 def test_the_slack_secret_does_not_go_with_a_network_without_nat() -> None:

@@ -4,17 +4,23 @@ but the AWS API is used.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli.errors import ExitCode
+from cli.paths import ROOT
+from localcloud.deployment.stack_file import read_stack
 from tests.end_to_end.failing import Planted, planted_stack
 from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE
 from tests.localcloud.conftest import until
 from tests.support.operator import Operator, at_terminal
-from workloads.contract import Run
+from workloads.contract import RUNS_PAGE_KEY, Run
+from workloads.page.rows import Row
+from workloads.page.writing import rows_in
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 
@@ -26,9 +32,15 @@ def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Planted]:
     pipeline = PIPELINE if request.param == "step-functions" else {"orchestrator": "batch"}
-    fallback = {"jobs": {"fallback": FALLBACK}} if request.param == "step-functions" else {}
+    stages = read_stack(ROOT, "local", {}, {}).config["batch-reference:jobs"]
+    jobs = json.loads(stages)
+    jobs["preprocess"]["memory_growth_mib"] = [6144, 8192]
+    if request.param == "step-functions":
+        jobs["fallback"] = FALLBACK
+    else:
+        jobs["analysis"]["memory_growth_mib"] = [131_072]
     directory = tmp_path_factory.mktemp("operating")
-    with planted_stack(directory, pipeline=pipeline, **fallback) as planted:
+    with planted_stack(directory, pipeline=pipeline, jobs=jobs) as planted:
         yield planted
 
 
@@ -54,6 +66,16 @@ def _active(stack: Planted, run: Run) -> list[str]:
         for job in batch.list_jobs(jobQueue=queue, filters=filters)["jobSummaryList"]
         if job["status"] not in {"SUCCEEDED", "FAILED"}
     ]
+
+
+def _on_page(stack: Planted, run: Run) -> Row | None:
+    """What the page of runs says, by the file that nobody but the notify function has written."""
+    client, bucket = stack.ready.client("s3"), stack.ready.outputs["results_bucket"]
+    try:
+        body = client.get_object(Bucket=bucket, Key=RUNS_PAGE_KEY)["Body"].read()
+    except client.exceptions.NoSuchKey:
+        return None
+    return rows_in(body).get(run.run_id)
 
 
 def test_a_cancelled_run_ends_whole_is_told_once_and_can_begin_again(
@@ -83,6 +105,11 @@ def test_a_cancelled_run_ends_whole_is_told_once_and_can_begin_again(
     assert shown["run"]["failure"].endswith("cancelled the run: wrong file")
     assert [told["what"] for told in shown["told"]] == ["that the run was cancelled"]
     assert shown["told"][0]["at"]
+
+    page = until(
+        lambda: _on_page(stack, run), what="the page of runs does not know", seconds=SECONDS
+    )
+    assert (page.state, page.failure) == ("CANCELLED", shown["run"]["failure"])
 
     again = batchref.json("cancel", run.run_id)
     assert again["jobs_stopped"] == []
@@ -165,3 +192,66 @@ def test_a_queue_is_not_paused_with_that_of_somebody_else(
     finally:
         batch.update_job_queue(jobQueue="neighbour", state="DISABLED")
         batch.delete_job_queue(jobQueue="neighbour")
+
+
+def _memory(job: dict[str, Any]) -> set[str]:
+    """What the containers of a job ask for."""
+    nodes = (job.get("nodeProperties") or {}).get("nodeRangeProperties") or []
+    return {
+        each["value"]
+        for container in [job.get("container") or {}, *(node["container"] for node in nodes)]
+        for each in container.get("resourceRequirements") or []
+        if each["type"] == "MEMORY"
+    }
+
+
+def test_a_stage_that_is_killed_for_its_memory_begins_again_with_more(
+    stack: Planted, batchref: Operator
+) -> None:
+    run = stack.upload(needs_mib={"preprocess": 7000})
+    _reaches(stack, run, "SUCCEEDED")
+    shown = batchref.json("show", run.run_id)
+    assert [(each["stage"], each["memory_mib"]) for each in shown["killed"]] == [
+        ("preprocess", 6144),
+        ("preprocess", 8192),
+    ]
+    assert shown["run"]["attempt"] == 3
+    statuses = [each["status"] for each in shown["stages"] if each["stage"] == "preprocess"]
+    assert statuses == ["FAILED", "FAILED", "SUCCEEDED"]
+    assert _memory(stack.job(run, "preprocess", "SUCCEEDED")) == {"8192"}
+    assert "begun again with 6144 MiB" in batchref("show", run.run_id).text
+    told = stack.messages(run.run_id, "killed for its memory")
+    assert len(told) == 2
+    assert sum("8192 MiB" in each for each in told) == 1
+    assert stack.messages(run.run_id, "failed") == []
+
+
+def test_a_stage_that_needs_more_than_it_may_ask_for_fails_and_is_told_once(
+    stack: Planted, batchref: Operator
+) -> None:
+    run = stack.upload(needs_mib={"preprocess": 9000})
+    _reaches(stack, run, "FAILED")
+    shown = batchref.json("show", run.run_id)
+    assert [each["memory_mib"] for each in shown["killed"]] == [6144, 8192]
+    assert shown["costs"][0]["attempts"] == 3, "what was killed has cost, too"
+    until(lambda: stack.messages(run.run_id, "preprocess failed"), what="the message")
+    assert len(stack.messages(run.run_id, "preprocess failed")) == 1
+    why = batchref.json("why", run.run_id)
+    assert why["causes"][0]["code"] == "MEMORY"
+    assert why["causes"][0]["found"] == "8192 MiB"
+    assert "memory_growth_mib" in why["causes"][0]["fix"]
+    assert any("begun again with 8192 MiB" in each for each in why["seen"])
+    stack.needs_mib.clear()
+    batchref.json("retry", run.run_id)
+    _reaches(stack, run, "SUCCEEDED")
+    assert _memory(stack.job(run, "preprocess", "SUCCEEDED")) == {"4096"}, "somebody begins anew"
+
+
+def test_nodes_ask_for_more_together(stack: Planted, batchref: Operator) -> None:
+    run = stack.upload(needs_mib={"analysis": 100_000})
+    _reaches(stack, run, "SUCCEEDED")
+    if batchref.json("show", run.run_id)["killed"]:
+        assert _memory(stack.job(run, "analysis", "SUCCEEDED")) == {"131072"}
+        assert len(stack.jobs_of(run)) == 5  # preprocess is not done again
+    else:
+        assert any(name.endswith("-fallback") for name in stack.jobs_of(run))

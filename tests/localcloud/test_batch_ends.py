@@ -126,7 +126,7 @@ def test_jobs_die_with_the_process_that_runs_the_cloud(tmp_path: Path) -> None:
         "import subprocess, sys, pathlib, time\nfrom localcloud.batch.tasks import Container,"
         " Task\ndirectory = pathlib.Path(sys.argv[1]); directory.mkdir()\nenvironment = {'PATH':"
         " '/usr/bin:/bin'}\nmake = lambda: Container(command=['sleep', '654'],"
-        " environment=environment, directory=directory, write_lines=print)\nTask(name='t',"
+        " environment=environment, directory=directory, write_lines=print, memory_mib=64)\nTask(name='t',"
         " prepare=make, grace_seconds=1, started=lambda _: print('started', flush=True),"
         " ended=print).start()\ntime.sleep(60)\n"
     )

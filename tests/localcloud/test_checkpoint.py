@@ -9,11 +9,29 @@ from dataclasses import replace
 from pathlib import Path
 
 from localcloud.deployment.engine.checkpoint import checkpoint, restored
-from localcloud.deployment.engine.state import Options
 from tests.localcloud.deploying import run
 
 BODY = """
-    queue = aws.sqs.Queue("queue", tags={"a": "b"}, opts=pulumi.ResourceOptions(protect=True))
+    def hook(args):
+        pass
+
+
+    queue = aws.sqs.Queue(
+        "queue",
+        tags={"a": "b"},
+        opts=pulumi.ResourceOptions(
+            protect=True,
+            ignore_changes=["tags"],
+            replace_on_changes=["fifoQueue"],
+            hooks=pulumi.ResourceHookBinding(before_delete=[pulumi.ResourceHook("hook", hook)]),
+        ),
+    )
+    aws.sqs.Queue(
+        "other",
+        opts=pulumi.ResourceOptions(
+            replace_with=[queue], replacement_trigger={"a": [1, "b"]}, deleted_with=queue
+        ),
+    )
     secret = pulumi.Config().require_secret("word")
     aws.ssm.Parameter("parameter", name="/checkpoint/word", type="String", value=secret)
     pulumi.export("url", queue.url)
@@ -30,14 +48,24 @@ def test_a_state_comes_back_as_it_went(tmp_path: Path) -> None:
     assert again.settings == settings
     assert again.exports == deployed.outputs
     # what only a program that runs knows is not in it
-    known = [
-        replace(r, location="", trail=(), options=Options(protect=r.options.protect))
-        for r in deployed.state.resources
-    ]
+    known = [replace(r, location="", trail=()) for r in deployed.state.resources]
     stack, *others = again.state.resources
     assert stack.outputs == deployed.outputs
     assert others == known[1:]
     assert others[-1].secret_inputs == {"value"}
+    options = [other.options for other in others]
+    assert options[0].hooks == {"before_delete": ("hook",)}
+    assert json.loads(options[1].replacement_trigger) == {"a": [1, "b"]}
+
+
+def test_what_waits_for_its_deletion_comes_back_too(tmp_path: Path) -> None:
+    deployed = run(tmp_path, BODY.replace("/word", "/third"), secrets={"demo:word": "hush"})
+    state = replace(deployed.state, pending_deletion=deployed.state.resources[-1:])
+    text = checkpoint(state, exports={}, settings={}, passphrase="rehearsal")
+    assert json.loads(text)["deployment"]["resources"][-1]["delete"] is True
+    again = restored(text).state
+    assert [each.urn for each in again.pending_deletion] == [state.resources[-1].urn]
+    assert len(again.resources) == len(state.resources)
 
 
 def test_it_says_what_the_cli_looks_for(tmp_path: Path) -> None:

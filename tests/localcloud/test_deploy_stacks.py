@@ -35,7 +35,7 @@ def test_the_stacks_of_this_repository_deploy(stack: str, tmp_path: Path) -> Non
         deployed = deploy(ROOT, stack, cloud.client, secrets=secrets)
         again = deploy(ROOT, stack, cloud.client, secrets=secrets, previous=deployed.state)
         if any(r.options.protect for r in deployed.resources):
-            with pytest.raises(DeploymentError, match="it is protected"):
+            with pytest.raises(DeploymentError, match="because it is protected"):
                 destroy(ROOT, stack, cloud.client, secrets=secrets, previous=again.state)
         cloud.client("s3").put_object(
             Bucket=again.outputs["results_bucket"], Key="left/behind", Body=b"x"

@@ -115,9 +115,15 @@ def test_options_keep_what_the_program_no_longer_asks_for(tmp_path: Path) -> Non
     protect = ", opts=pulumi.ResourceOptions(protect=True)"
     first = run(tmp_path, queues(more=protect))
     error = failure(tmp_path, queues(more=", fifo_queue=True" + protect), previous=first.state)
-    assert "fifoQueue can only change by a replacement, but the resource is protected" in str(error)
+    assert "unable to replace resource" in str(error)
+    assert "currently marked for protection" in str(error)
+    assert "(fifoQueue changes)" in str(error)
+    demanding = 'opts=pulumi.ResourceOptions(replace_on_changes=["delaySeconds"])'
+    freed = run(tmp_path, queues(delay=6, more=f", {demanding}"), previous=first.state)
+    assert steps(freed) == ["replace live", "delete replaced live"]
+    first = run(tmp_path, queues(more=protect))
     error = failure(tmp_path, 'aws.sqs.Queue("dead")', previous=first.state)
-    assert "not deleted: it is protected and the program no longer has it" in str(error)
+    assert "cannot be deleted because it is protected" in str(error)
     assert error.state is not None
     assert {r.id for r in error.state.resources} == {r.id for r in first.state.resources}
 
@@ -275,6 +281,69 @@ def test_a_program_that_is_gone_can_still_be_destroyed(tmp_path: Path) -> None:
     assert not any(exists(url) for url in first.outputs["urls"])
 
 
+NAMED = """
+    topic = aws.sns.Topic("topic", name="{name}"{more})
+    queue = aws.sqs.Queue("queue", tags={{"topic": topic.arn}})
+    aws.sns.TopicSubscription("subscription", topic=topic.arn, protocol="sqs", endpoint=queue.arn)
+"""
+
+
+def test_what_would_be_replaced_with_it_goes_before_it(tmp_path: Path) -> None:
+    """By Pulumi's step_generator.go, calculateDependentReplacements: a tag changes in place, the topic
+    of a subscription does not.
+    """
+    first = run(tmp_path, NAMED.format(name="goes-1", more=""))
+    body = NAMED.format(name="goes-2", more="")
+    wanted = [
+        "delete replaced subscription",
+        "delete replaced topic",
+        "replace topic",
+        "update queue",
+        "replace subscription",
+    ]
+    previewed = run(tmp_path, body, previous=first.state, preview=True, client=no_aws)
+    assert steps(previewed) == wanted
+    second = run(tmp_path, body, previous=first.state)
+    assert steps(second) == wanted
+    told = {step.name: step.replaces for step in second.steps if step.operation == "replace"}
+    assert told == {"topic": ("name",), "subscription": ("topic",)}
+    subscription = second.resource("aws:sns/topicSubscription:TopicSubscription", "subscription")
+    assert "goes-2" in subscription.id
+    # a program that wants the new one first gets it
+    later = NAMED.format(
+        name="goes-3", more=", opts=pulumi.ResourceOptions(delete_before_replace=False)"
+    )
+    third = run(tmp_path, later, previous=second.state)
+    assert steps(third)[0] == "replace topic"
+    assert steps(third)[-1] == "delete replaced topic"
+    # what the program no longer has is gone with it, and not deleted twice
+    alone = 'aws.sns.Topic("topic", name="goes-4")'
+    fourth = run(tmp_path, alone, previous=third.state)
+    assert steps(fourth) == [
+        "delete replaced subscription",
+        "delete replaced topic",
+        "replace topic",
+        "delete queue",
+    ]
+    assert [r.name for r in fourth.state.resources if r.custom] == ["topic"]
+
+
+def test_a_protected_resource_is_not_taken_along(tmp_path: Path) -> None:
+    body = """
+        topic = aws.sns.Topic("topic", name="{}")
+        queue = aws.sqs.Queue("queue")
+        aws.sns.TopicSubscription(
+            "kept", topic=topic.arn, protocol="sqs", endpoint=queue.arn,
+            opts=pulumi.ResourceOptions(protect=True),
+        )
+    """
+    first = run(tmp_path, body.format("along-1"))
+    error = failure(tmp_path, body.format("along-2"), previous=first.state)
+    assert "as part of replacing" in str(error)
+    assert error.state is not None
+    assert {r.id for r in error.state.resources} == {r.id for r in first.state.resources}
+
+
 def test_a_trigger_replaces_where_it_was_and_is(tmp_path: Path) -> None:
     def body(trigger: str) -> str:
         return queues(more=f", opts=pulumi.ResourceOptions({trigger})")
@@ -305,3 +374,13 @@ def test_what_is_replaced_takes_others_along(tmp_path: Path) -> None:
         "replace first",
         "replace second",
     ]
+    bound = (
+        'first = aws.sqs.Queue("first"{})\n'
+        'aws.sqs.Queue("second", opts=pulumi.ResourceOptions(deleted_with=first))\n'
+    )
+    made = run(tmp_path, bound.format(""))
+    replaced = run(tmp_path, bound.format(", fifo_queue=True"), previous=made.state)
+    assert {s.name: s.replaces for s in replaced.steps if s.operation == "replace"} == {
+        "first": ("fifoQueue",),
+        "second": ("deletedWith",),
+    }

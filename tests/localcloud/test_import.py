@@ -147,9 +147,22 @@ def _repository(client: Callable[[str], Any]) -> str:
     return "imported"
 
 
+def _files(client: Callable[[str], Any]) -> str:
+    made = client("efs").create_file_system(
+        CreationToken="imported", Encrypted=True, Tags=[{"Key": "a", "Value": "b"}]
+    )
+    return str(made["FileSystemId"])
+
+
 @pytest.mark.parametrize(
     ("token", "make", "wanted", "told"),
     [
+        (
+            "aws:efs/fileSystem:FileSystem",
+            _files,
+            {"creationToken": "imported", "encrypted": True, "tags": {"a": "b"}},
+            {"ownerId": "{account}"},
+        ),
         (
             "aws:s3/bucket:Bucket",
             _bucket,

@@ -17,7 +17,7 @@ from localcloud.cloud import LocalCloud
 from tests.localcloud.conftest import Stage
 from tests.localcloud.shapes import differences
 
-SERVICES: Final = ("budgets", "cloudwatch", "ecs", "events", "logs")
+SERVICES: Final = ("budgets", "cloudwatch", "ecs", "events", "fsx", "logs")
 """Those whose protocol is JSON."""
 TEXTS: Final = st.one_of(
     st.sampled_from(["", "a", "own", "m", "fields @message", "stats count(*) by x", "{}", "[]"]),

@@ -26,6 +26,7 @@ NO_DEFAULTS = {
     ("s3/bucket:Bucket", "acl"),  # deprecated, and what AWS has counts
     ("cloudwatch/eventRule:EventRule", "isEnabled"),  # deprecated
     ("ec2/placementGroup:PlacementGroup", "spreadLevel"),  # of the strategy spread alone
+    ("fsx/lustreFileSystem:LustreFileSystem", "importedFileChunkSize"),  # beside `importPath` alone
     ("sfn/stateMachine:StateMachine", "loggingConfiguration"),  # of a part of it
 }
 """Inputs of which it says that they have a default, and which have none that counts always."""

@@ -21,6 +21,7 @@ from scripts import refresh_ec2_facts as script
 
 TODAY = "2026-11-22"
 KEYS = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+SERVICES = json.loads(script.SERVICES.read_text())
 OLD: dict[str, Any] = {
     "source": "old",
     "prices": {"region": "us-east-1", "date": "2020-01-01", "unit": "", "source": "old"},
@@ -147,10 +148,25 @@ def test_the_file_of_the_repository_is_what_the_script_makes_of_the_dump() -> No
 def test_prices_of_services_are_the_first_tier_of_their_own_usage_type() -> None:
     with aws() as (answers, _, pricing):
         answers.services()
-        found = script.refreshed_services(pricing, region="eu-west-1", today=TODAY)
+        found = script.refreshed_services(SERVICES, pricing, region="eu-west-1", today=TODAY)
     prices = ServicePrices.model_validate(found)
-    assert [price.usd for price in prices.prices.values()] == [n + 0.25 for n in range(1, 11)]
-    assert prices.prices.keys() == service_prices().prices.keys()
+    asked = [price.usd for price in prices.prices.values()]
+    assert asked == [n + 0.25 for n in range(1, len(script._USAGE) + 1)]
+    unasked = service_prices().prices.keys() - prices.prices.keys()
+    assert unasked == {name for name in service_prices().prices if name.startswith("lustre-")}
+
+
+def test_prices_that_are_not_asked_for_stay_those_of_their_region() -> None:
+    with aws() as (answers, _, pricing):
+        answers.services()
+        found = script.refreshed_services(SERVICES, pricing, region="us-east-1", today=TODAY)
+    prices = ServicePrices.model_validate(found).prices
+    assert prices.keys() == service_prices().prices.keys()
+    kept = prices["lustre-125-gib-month"]
+    assert (kept.usd, kept.confirmed) == (
+        service_prices().prices["lustre-125-gib-month"].usd,
+        False,
+    )
 
 
 def test_what_is_not_clear_is_refused() -> None:
@@ -171,7 +187,7 @@ def test_what_is_not_clear_is_refused() -> None:
         with pytest.raises(
             script.RefreshError, match="no price of NatGateway-Hours of AmazonEC2 in eu-west-1"
         ):
-            script.refreshed_services(pricing, region="eu-west-1", today=TODAY)
+            script.refreshed_services(SERVICES, pricing, region="eu-west-1", today=TODAY)
 
 
 @pytest.mark.parametrize("path", [script.FACTS, script.SERVICES], ids=lambda path: path.name)
@@ -185,7 +201,7 @@ def test_the_command_writes_both_files_or_none(
 ) -> None:
     facts, services = tmp_path / "facts.json", tmp_path / "services.json"
     facts.write_text(script.as_text(OLD))
-    services.write_text("untouched")
+    services.write_text(script.as_text(SERVICES))
     monkeypatch.setattr(script, "FACTS", facts)
     monkeypatch.setattr(script, "SERVICES", services)
     with aws() as (answers, ec2, pricing):
@@ -202,7 +218,7 @@ def test_the_command_writes_both_files_or_none(
         answers.pricing.add_client_error("get_products", "AccessDeniedException", "not you", 400)
         assert script.main(["--region", "eu-west-1"]) == 1
         assert "AccessDeniedException" in capsys.readouterr().err
-        assert (json.loads(facts.read_text()), services.read_text()) == (OLD, "untouched")
+        assert [json.loads(path.read_text()) for path in (facts, services)] == [OLD, SERVICES]
 
         answers.types("c6i.xlarge")
         answers.prices(product("0.19"))
@@ -210,7 +226,7 @@ def test_the_command_writes_both_files_or_none(
         answers.services()
         assert script.main(["--region", "eu-west-1"]) == 0
     said = capsys.readouterr().out
-    assert "2 types and 10 services, prices of eu-west-1" in said
+    assert f"2 types and {len(script._USAGE)} services, prices of eu-west-1" in said
     assert "does not sell them: old1.large" in said
     assert json.loads(facts.read_text())["types"]["c6i.xlarge"]["usd_per_hour"] == 0.19
     assert ServicePrices.model_validate_json(services.read_text()).region == "eu-west-1"

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from typer.testing import CliRunner
 
 from cli import service
 from cli.app import app
 from cli.errors import CliError, of_aws
-from cli.paths import ROOT
 from cli.rehearsal import Rehearsal
 from cli.serving import endpoint_of
+from tests.support.documents import validated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +47,8 @@ class Operator:
     def json(self, command: str, *words: str) -> Any:
         """Runs a command with --json; what it prints, which its schema allows."""
         said = self(command, *words, "--json")
-        schema = json.loads((ROOT / "cli" / "schemas" / f"{command}.schema.json").read_text())
-        documents = (
-            [json.loads(line) for line in said.text.splitlines()]
-            if command == "logs"
-            else [json.loads(said.text)]
-        )
-        for document in documents:
-            Draft202012Validator(schema).validate(document)
+        texts = said.text.splitlines() if command == "logs" else [said.text]
+        documents = [validated(command, text) for text in texts]
         return documents if command == "logs" else documents[0]
 
 

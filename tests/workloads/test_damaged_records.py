@@ -25,6 +25,7 @@ from workloads.contract import ContractError, Run
 from workloads.postprocess import cost
 from workloads.records import Manifest, StageRecord
 from workloads.runtime.errors import StageError
+from workloads.runtime.places import Bucket
 
 RUN = Run("20260131-sales-0123456789ab")
 MUTATIONS = 1_500
@@ -73,7 +74,7 @@ def _index() -> bytes:
 
 
 def _claim(data: bytes) -> None:
-    store = CheckpointStore("bucket", "p/", {"a": 1}, Attempt(job_id="j", number=2))
+    store = CheckpointStore(Bucket("bucket"), "p/", {"a": 1}, Attempt(job_id="j", number=2))
     store._usable(data)
 
 

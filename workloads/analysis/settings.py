@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from workloads import contract
@@ -81,6 +82,10 @@ class Settings:
     parameters: AnalysisParameters
     means: SearchMeans
     shard: Shard
+    tables_path: Path | None = None
+    """Directory with copies of cleaned tables."""
+    checkpoints_path: Path | None = None
+    """Directory for checkpoints, in place of the results bucket."""
 
     @classmethod
     def read(cls) -> Settings:
@@ -117,6 +122,8 @@ class Settings:
             threads=env.whole("OMP_NUM_THREADS", default=1, low=1, high=1024),
             parameters=parameters,
             means=SearchMeans.read(),
+            tables_path=env.directory(contract.ENV_TABLES_PATH),
+            checkpoints_path=env.directory(contract.ENV_CHECKPOINTS_PATH),
         )
 
 

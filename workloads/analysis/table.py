@@ -25,6 +25,7 @@ from workloads.analysis.profile.moments import Floats
 from workloads.decoding import decoding
 from workloads.records import Manifest, Unit
 from workloads.runtime.errors import StageError
+from workloads.runtime.places import Ranges
 from workloads.runtime.window import Window
 
 _HINT: Final = (
@@ -60,13 +61,21 @@ class Table:
         manifest: What preprocess wrote.
         read_range: Reads `length` bytes of the Parquet object from byte `start`, both given in this
             order.
+        copy: Ranges of a copy of the object, which is nearer; a unit that is not there, or is not
+            the manifest's, is read from the object.
 
     Raises:
         StageError: The footer is not what the manifest says.
     """
 
-    def __init__(self, manifest: Manifest, read_range: Callable[[int, int], bytes]) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        read_range: Callable[[int, int], bytes],
+        copy: Ranges | None = None,
+    ) -> None:
         self.manifest = manifest
+        self._copy = copy
         described = [column for column in manifest.columns if column.use != "keep"]
         self.columns = tuple(column.name for column in described)
         self.compared = np.array(
@@ -122,13 +131,7 @@ class Table:
         unit = self.manifest.units[index]
         if not self.columns:
             return UnitData(unit=unit, values=np.empty((0, unit.rows)), rests={})
-        data = self._read_range(unit.byte_offset, unit.byte_length)
-        if hashlib.sha256(data).hexdigest() != unit.sha256:
-            raise StageError(
-                f"unit {index} of {self.manifest.table_key} is damaged: its sha256 is not the"
-                " manifest's",
-                hint=_HINT,
-            )
+        data = self._checked(index, unit)
         with self._decoding(f"unit {index}"):
             stretches = ((unit.byte_offset, data), (self.manifest.footer_offset, self._footer))
             source = pa.PythonFile(Window(self.manifest.table_bytes, stretches), mode="r")
@@ -147,6 +150,22 @@ class Table:
             if rest is not None:
                 rests[place] = rest
         return UnitData(unit=unit, values=values, rests=rests)
+
+    def _checked(self, index: int, unit: Unit) -> bytes:
+        """The bytes of a unit that the manifest means."""
+        if self._copy is not None:
+            near = self._copy.read(unit.byte_offset, unit.byte_length)
+            if near is not None and hashlib.sha256(near).hexdigest() == unit.sha256:
+                return near
+            self._copy.distrust(f"unit {index} is not that of {self.manifest.table_key}")
+        data = self._read_range(unit.byte_offset, unit.byte_length)
+        if hashlib.sha256(data).hexdigest() != unit.sha256:
+            raise StageError(
+                f"unit {index} of {self.manifest.table_key} is damaged: its sha256 is not the"
+                " manifest's",
+                hint=_HINT,
+            )
+        return data
 
     @contextmanager
     def _decoding(self, what: str) -> Iterator[None]:

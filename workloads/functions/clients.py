@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 
 from workloads import contract
+from workloads.runtime import s3
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
@@ -37,6 +38,12 @@ def batch() -> BatchClient:
 
 
 @functools.cache
+def dynamodb() -> Any:
+    """DynamoDB with values typed as its API has them; others take `metrics_table`."""
+    return boto3.client("dynamodb")
+
+
+@functools.cache
 def step_functions() -> Any:
     """Step Functions."""
     return boto3.client("stepfunctions")
@@ -52,5 +59,5 @@ def forget() -> None:
     """Makes all of them anew at the next use; for whoever changes credentials or endpoints within a
     process.
     """
-    for each in (_table, batch, step_functions, functions):
+    for each in (_table, batch, dynamodb, step_functions, functions, s3.client):
         each.cache_clear()

@@ -12,13 +12,14 @@ from typing import Any, Final
 from workloads import contract
 from workloads.contract import Run, RunState
 from workloads.formats import now
-from workloads.functions import slack
+from workloads.functions import clients, slack
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause
 from workloads.functions.spending import Spending
 from workloads.functions.state_items import NotificationLeasedError, standing
 from workloads.functions.states import RunStates
 from workloads.functions.webhook import tell
+from workloads.page import writing
 
 _PATIENCE_SECONDS: Final = 45.0
 """How long an event that came twice waits for the invocation that tells of it: longer than Slack
@@ -101,8 +102,8 @@ def tell_end(
     *,
     state: RunState,
 ) -> None:
-    """Notes what an ended run cost and tells Slack of its end, by whoever has the right to;
-    arguments as in fail_and_tell.
+    """Notes what an ended run cost, tells Slack of its end, by whoever has the right to, and writes
+    the page of runs, whether or not Slack was there; arguments as in fail_and_tell.
 
     Raises SlackError and botocore's errors, and gives the right back.
     """
@@ -117,3 +118,5 @@ def tell_end(
     except Exception:
         states.release(run, state=state)
         raise
+    finally:
+        log("page of runs", run_id=run.run_id, page=writing.refresh(run, clients.dynamodb()))

@@ -90,6 +90,9 @@ def execution_input(
         "attempt": str(claim.attempt),
         "key": run.state_key,
         "jobs": {**names, "fallback": f"{names['analysis']}-fallback"},
+        # what a stage overrides of its job definition; the machine of a stack without growth reads
+        # none of it
+        "resources": {stage: _resources(claim, stage) for stage in STAGES},
         "environment": [
             {"Name": name, "Value": value} for name, value in run.job_environment(upload).items()
         ],
@@ -97,3 +100,8 @@ def execution_input(
         "since_ms": claim.first_claimed_ms - CLOCK_SKEW_MS,
         "lost": dict.fromkeys((*names, "fallback"), 0),
     }
+
+
+def _resources(claim: Claim, stage: Stage) -> list[dict[str, str]]:
+    memory = claim.memory_mib.get(stage)
+    return [] if memory is None else [{"Type": "MEMORY", "Value": str(memory)}]

@@ -93,7 +93,7 @@ JOB: Final = {
         {**_RAN, "container?": {"reason?": TEXT, "exitCode?": WHOLE, "logStreamName?": TEXT}}
     ],
     "container?": _CONTAINER,
-    "nodeProperties?": {"nodeRangeProperties?": [{"container?": _CONTAINER}]},
+    "nodeProperties?": {"numNodes?": WHOLE, "nodeRangeProperties?": [{"container?": _CONTAINER}]},
 }
 """AWS Batch's JobDetail, as its events hold it (API reference, JobDetail)."""
 

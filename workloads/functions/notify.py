@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 
 from workloads import contract, operating
 from workloads.contract import STAGES, ContractError, Run, Stage
-from workloads.functions import arrays, clients, forms, run_messages, slack
+from workloads.functions import arrays, clients, forms, growth, run_messages, slack
 from workloads.functions.blocked import tell_blocked
 from workloads.functions.cancelling import cancel_run
 from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
@@ -95,6 +95,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         )
         return {"outcome": "fallback", "run_id": run.run_id}
 
+    more = growth.begin_again(states, run, _stage({**detail, "tags": tags}, run), detail, job_id)
+    if more is not None:
+        return more
     stage, cause = _cause(run, detail, shard)
     cause = for_run(cause, **key_and_stack(states, run))
     described = {

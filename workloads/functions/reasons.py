@@ -82,7 +82,40 @@ _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     ),
 )
 
+_VOLUME: Final = "the container could not be started, because its volume was not mounted: "
 _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        # what the mount helper of EFS says (Amazon EFS user guide, "Troubleshooting mount issues")
+        r"mount\.nfs4: access denied",
+        _VOLUME + "the policy of the job's role or of the file system refuses it",
+        "pulumi up puts both back; a job mounts by the access point of its own volume alone",
+    ),
+    (
+        r"mount\.nfs4: Connection (?:timed out|reset)",
+        _VOLUME + "the mount target of EFS did not answer",
+        (
+            "the security group of the mount targets has to let TCP 2049 in from the jobs (pulumi"
+            f" up puts it back); {_AGAIN}"
+        ),
+    ),
+    (
+        r'Failed to resolve "fs-',
+        _VOLUME + "EFS has no such file system, or no mount target in the zone of the job",
+        "check the id in storage.efs; pulumi up makes a mount target in every zone",
+    ),
+    (
+        r"mount\.nfs4: .*No such file or directory",
+        _VOLUME + "EFS has no such directory",
+        "an access point of the stack makes its directory; make others by hand",
+    ),
+    (
+        r"mkdir /lustre: not a directory",
+        _VOLUME + "the instance could not mount FSx for Lustre when it booted",
+        (
+            "its console output says why (lustre: ...); the file system's security group has to let"
+            " TCP 988 in from the instances, and the AMI needs the client"
+        ),
+    ),
     (
         # whatever was to be prepared: image, secrets, log stream (IAM user guide, "Troubleshoot
         # access denied error messages")
@@ -120,8 +153,9 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
         r"OutOfMemory",
         "the container used more memory than the job asks for and was killed",
         (
-            "raise memory_mib of the stage; its memory need should not grow with the file, so look"
-            " in the log for what was being read"
+            "raise memory_mib of the stage, or let the run ask for more by itself"
+            " (memory_growth_mib); its memory need should not grow with the file, so look in the"
+            " log for what was being read"
         ),
     ),
     (

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -35,7 +35,9 @@ _UNPRICED: Final = "cost not known"
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """One job of the run, or the first job of a stage that another one took the place of."""
+    """One job of the run; of a stage that was begun again with more memory, all of its jobs; or
+    the first job of a stage that another one took the place of.
+    """
 
     job: str
     """A stage, or `fallback`."""
@@ -111,7 +113,11 @@ def spending_of(
         item, batch = states.get(run), boto3.client("batch")
         ids = [
             str(job_id)
-            for job_id in (item.get("replaced"), *(item.get("jobs") or {}).values())
+            for job_id in (
+                item.get("replaced"),
+                *(each["job_id"] for each in item.get("killed") or ()),
+                *(item.get("jobs") or {}).values(),
+            )
             if job_id
         ]
         if failed is not None and (parent := arrays.parent_id(str(failed["jobId"]))):
@@ -120,12 +126,34 @@ def spending_of(
         jobs += arrays.describe(
             batch, [job_id for job_id in ids if not jobs or job_id != jobs[0]["jobId"]]
         )
-        found = [spent for job in jobs if (spent := _spent(job, _machines(batch, job))) is not None]
+        found = _by_job(
+            spent for job in jobs if (spent := _spent(job, _machines(batch, job))) is not None
+        )
     except (ClientError, BotoCoreError) as error:
         log("cost not known", run_id=run.run_id, reason=str(error))
         return None
     order = [*STAGES, _FALLBACK]
     return Spending(jobs=tuple(sorted(found, key=lambda spent: order.index(spent.job))))
+
+
+def _by_job(each: Iterable[Spent]) -> list[Spent]:
+    """What a stage took in several jobs, one after the other, as one."""
+    found: dict[str, Spent] = {}
+    for spent in each:
+        before = found.get(spent.job)
+        found[spent.job] = (
+            spent
+            if before is None
+            else Spent(
+                job=spent.job,
+                attempts=before.attempts + spent.attempts,
+                seconds=before.seconds + spent.seconds,
+                usd=None
+                if None in (before.usd, spent.usd)
+                else (before.usd or 0) + (spent.usd or 0),
+            )
+        )
+    return list(found.values())
 
 
 def _machines(batch: Any, job: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ ITEM: Final = {
     "tell_until_ms?": forms.WHOLE,
     "jobs?": {"*": forms.TEXT},
     "replaced?": forms.TEXT,
+    "killed?": [{"stage": forms.TEXT, "job_id": forms.TEXT, "memory_mib": forms.WHOLE}],
     "failure?": {"job_id?": forms.TEXT, "stage?": forms.TEXT, "error?": forms.TEXT},
     "upload?": {"key?": forms.TEXT},
 }
@@ -57,8 +58,15 @@ class Claim:
     taken_over: bool
     attempt: int = 1
     """Counts the times that the run was begun: more than one where somebody asked for it again
-    after its end.
+    after its end, or a job was killed for its memory.
     """
+    killed: tuple[Mapping[str, Any], ...] = ()
+    """Jobs of this attempt and those before it that were killed for their memory, see growth.py."""
+
+    @property
+    def memory_mib(self) -> dict[str, int]:
+        """Stage -> what it asks for in place of what its job definition says."""
+        return {str(each["stage"]): int(each["memory_mib"]) for each in self.killed}
 
 
 class ClaimLostError(RuntimeError):

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 _OPEN: Final = ("WAITING", "CLAIMED", "SUBMITTED")
-_SPENT: Final = ("seconds", "usd", "spent", "replaced")
-"""Attributes that say what a run took and cost."""
+_SPENT: Final = ("seconds", "usd", "spent", "replaced", "killed")
+"""Attributes that say what a run took and cost, and of which jobs besides the last ones."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ class RunStates:
             jobs=dict(jobs),
             taken_over=True,
             attempt=_attempt(found),
+            killed=tuple(found.get("killed") or ()),
         )
 
     def wait(self, run: Run, upload: Upload, *, now_ms: int) -> str:

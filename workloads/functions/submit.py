@@ -25,6 +25,7 @@ from workloads.contract import STAGES, ContractError, Run, Stage, Upload
 from workloads.formats import now
 from workloads.functions import clients, executions, forms, pauses
 from workloads.functions.forbidden import tell_forbidden
+from workloads.functions.growth import GrowingStates, Killed, tell_more
 from workloads.functions.log import log
 from workloads.functions.refused import tell_refused
 from workloads.functions.state_items import Claim, ClaimLostError
@@ -53,6 +54,7 @@ _OBJECT_CREATED: Final = {
         "object": {"key": forms.TEXT, "etag": forms.TEXT, "version-id?": forms.TEXT},
         "again?": forms.FLAG,
         "from?": forms.TEXT,
+        "killed?": {"stage": forms.TEXT, "job_id": forms.TEXT},
     }
 }
 
@@ -133,7 +135,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     state item. The outcome is `submitted`, `exists`, `claim lost`, `ignored`, `refused`, or while
     the pipeline is paused `waiting` (pauses.py) and for a run that was to begin again `paused`.
     `detail.again`, which S3 never sends, begins a run again that has ended, and `detail.from` names
-    the stage that it begins at.
+    the stage that it begins at. `detail.killed`, which the notify function sends, begins a run
+    again under way, see growth.py; a pause does not hold it, for the run had begun before.
 
     An object outside data/ is nobody's mistake (others may lie in the bucket), and neither is the
     marker of a folder. What lies in data/ and is no upload is told to Slack once, for somebody
@@ -162,15 +165,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "reason": tell_refused(bucket, key, found["etag"], escaped(str(error))),
         }
 
-    states = RunStates(clients.metrics_table())
+    states = GrowingStates(clients.metrics_table())
     settings = executions.Settings.from_env() or Settings.from_env()
     first = _first_stage(event["detail"])
     again = event["detail"].get("again") is True
-    held = pauses.hold(states, run, upload, again=again)
+    killed = Killed.of(event["detail"])
+    held = None if killed else pauses.hold(states, run, upload, again=again)
     if held is not None:
         log("run held back by a pause", run_id=run.run_id, key=key, state=held)
         return {"outcome": held.lower(), "run_id": run.run_id, "state_key": run.state_key}
-    outcome = _claim(states, run, upload, context, again=again)
+    outcome = _claim(states, run, upload, context, again=again, killed=killed)
     if isinstance(outcome, str):
         log("run exists", run_id=run.run_id, state=outcome, key=key)
         return {
@@ -179,6 +183,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "state_key": run.state_key,
             "state": outcome,
         }
+    for killed_stage in (each["stage"] for each in outcome.killed[-1:]):
+        # whatever event it is that carries on
+        first = next((stage for stage in STAGES if stage == killed_stage), first)
     try:
         begun = _begin(states, outcome, upload, settings, first)
     except ClaimLostError as error:
@@ -199,6 +206,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         taken_over=outcome.taken_over,
         **begun,
     )
+    if outcome.killed:
+        tell_more(run, outcome)
     return {"outcome": "submitted", "run_id": run.run_id, "state_key": run.state_key, **begun}
 
 
@@ -230,7 +239,13 @@ def _begin(
 
 
 def _claim(
-    states: RunStates, run: Run, upload: Upload, context: Any, *, again: bool
+    states: GrowingStates,
+    run: Run,
+    upload: Upload,
+    context: Any,
+    *,
+    again: bool,
+    killed: Killed | None,
 ) -> Claim | str:
     """The claim, or the state of a run that needs nothing more. Waits for another invocation at
     work on the same run.
@@ -243,8 +258,14 @@ def _claim(
         remaining = context.get_remaining_time_in_millis() / 1000
         now_ms = _now_ms()
         expires_ms = now_ms + int((remaining + _SETTLE_SECONDS) * 1000)
-        outcome = states.claim(
-            run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms, again=again
+        outcome = (
+            states.claim(
+                run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms, again=again
+            )
+            if killed is None
+            else states.claim_more(
+                run, upload, killed, token=token, now_ms=now_ms, expires_ms=expires_ms
+            )
         )
         if outcome != "CLAIMED":
             return outcome
@@ -299,9 +320,12 @@ def _request(
         variables[contract.ENV_SHARDS] = str(
             target.shards
         )  # of this very job, whatever the newest job definition says
-    overrides = {
+    overrides: dict[str, Any] = {
         "environment": [{"name": name, "value": value} for name, value in variables.items()]
     }
+    if stage in claim.memory_mib:
+        more = {"type": "MEMORY", "value": str(claim.memory_mib[stage])}
+        overrides["resourceRequirements"] = [more]
     request: dict[str, Any] = {
         "jobName": run.job_name(stage, claim.attempt),
         "jobQueue": target.queue,

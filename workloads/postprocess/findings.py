@@ -21,6 +21,7 @@ from workloads.analysis.space.scaling import scaling
 from workloads.analysis.space.spectrum import spectrum
 from workloads.contract import Run
 from workloads.lines import Lines
+from workloads.operating import PSI_SHIFTED
 from workloads.postprocess.cost import RunCost
 from workloads.postprocess.quantiles import settled
 from workloads.postprocess.reference import Comparison
@@ -50,8 +51,6 @@ METRIC_NAMES: Final = {
 }
 NOTHING_TO_COMPARE: Final = "nothing-to-compare"
 """Code of the remark in which preprocess says so."""
-PSI_SHIFTED: Final = 0.25
-"""The usual reading of the population stability index: below 0.1 stable, above 0.25 shifted."""
 
 
 @dataclass(frozen=True, kw_only=True)

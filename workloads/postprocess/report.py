@@ -9,10 +9,11 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from workloads import formats
+from workloads import formats, page
 from workloads.analysis.profile.result import Profile
+from workloads.operating import PSI_SHIFTED
 from workloads.postprocess import charts, figures
-from workloads.postprocess.findings import METRIC_NAMES, PSI_SHIFTED
+from workloads.postprocess.findings import METRIC_NAMES
 from workloads.runtime.quoting import escaped
 
 _STEPS = {
@@ -68,7 +69,7 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         profile: of the same table; its sketch feeds the pictures.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader([Path(__file__).parent, Path(page.__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_seen,
@@ -103,7 +104,7 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         if len(shown) > 1
         else None
     )
-    page = environment.get_template("report.html.j2").render(
+    text = environment.get_template("report.html.j2").render(
         **summary,
         numbers=numbers,
         dialect=_dialect(summary["source"].get("dialect", {})),
@@ -118,7 +119,7 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         cells=_CELLS,
         steps=_steps(summary["provenance"]["analysis"]),
     )
-    return page.encode()
+    return text.encode()
 
 
 def statistic(column: dict[str, Any], name: str) -> str:

@@ -1,5 +1,5 @@
 """The postprocess stage: merge, check, store, report, tell. Order: results, table, LATEST, the
-stage's record, state, Slack.
+stage's record, state, the page of runs, Slack.
 
 So nobody is pointed to something that is not there, and a crash at any point leaves a stage that
 can be run again from its beginning.
@@ -25,6 +25,7 @@ from workloads.contract import Run, Stage
 from workloads.formats import now
 from workloads.functions.states import RunStates
 from workloads.lines import Lines
+from workloads.page import writing
 from workloads.postprocess import (
     athena,
     cost,
@@ -168,7 +169,8 @@ class Postprocess:
         }
 
     def finish(self, run: Run) -> dict[str, Any]:
-        """Ends the run, which prepare has readied, and tells Slack; returns how that went.
+        """Ends the run, which prepare has readied, writes the page of runs and tells Slack; returns
+        how that went.
 
         Raises StageError.
         """
@@ -181,6 +183,7 @@ class Postprocess:
             spent=items.of_spending(self._summary),
         ):
             return {"slack": "not told: somebody cancelled the run, and that was told"}
+        page = writing.refresh(run, boto3.client("dynamodb"))
         console_url, stack = (
             os.environ.get(name, "").strip()
             for name in (contract.ENV_CONSOLE_URL, contract.ENV_STACK)
@@ -194,7 +197,7 @@ class Postprocess:
             stack=stack or "?",
             show_values=show_values,
         )
-        return {"slack": notification.tell(states, run, text, stack=stack)}
+        return {"page": page, "slack": notification.tell(states, run, text, stack=stack)}
 
 
 def main(run: Run) -> dict[str, Any]:

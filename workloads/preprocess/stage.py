@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Self, cast, get_args
 
 from workloads import contract
@@ -19,7 +20,7 @@ from workloads.preprocess.clean import Cleaned, RefusedError, Settings, clean
 from workloads.preprocess.columns import IncompleteRows
 from workloads.preprocess.plan import Wishes
 from workloads.records import ColumnKind, Manifest
-from workloads.runtime import env, memory, s3, s3_streams
+from workloads.runtime import env, memory, places, s3, s3_streams
 from workloads.runtime.errors import StageError
 
 _MAX_UNIT_ROWS: Final = 1 << 24
@@ -37,6 +38,8 @@ class Job:
     intermediate_bucket: str
     write_cleaned_csv: bool
     settings: Settings
+    tables_path: Path | None
+    """Directory for a copy of the table."""
 
     @classmethod
     def from_env(cls, run: Run, environ: Mapping[str, str] = os.environ) -> Self:
@@ -50,6 +53,7 @@ class Job:
                 contract.ENV_WRITE_CLEANED_CSV, default=False, environ=environ
             ),
             settings=settings_from_env(environ, run.dataset),
+            tables_path=env.directory(contract.ENV_TABLES_PATH, environ),
         )
 
 
@@ -137,13 +141,12 @@ def _outputs(run: Run, job: Job, size: int) -> Iterator[_Objects]:
     with ExitStack() as stack:
 
         def writer(key: str, content_type: str, expected_bytes: int) -> s3_streams.Writer:
+            how: dict[str, Any] = {"content_type": content_type, "expected_bytes": expected_bytes}
+            bucket, copies = job.intermediate_bucket, job.tables_path
             return stack.enter_context(
-                s3_streams.Writer(
-                    job.intermediate_bucket,
-                    key,
-                    content_type=content_type,
-                    expected_bytes=expected_bytes,
-                )
+                s3_streams.Writer(bucket, key, **how)
+                if copies is None or key != run.table_key
+                else places.CopyingWriter(bucket, key, directory=copies, **how)
             )
 
         objects = _Objects(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from workloads.contract import ContractError, require_env
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
@@ -65,6 +66,17 @@ def flag(name: str, *, default: bool, environ: Mapping[str, str] = os.environ) -
     if found not in _FLAGS:
         raise _wrong(name, found, "'true' or 'false'")
     return _FLAGS[found]
+
+
+def directory(name: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """An absolute path; None where there is none. Raises StageError."""
+    found = environ.get(name, "").strip()
+    if not found:
+        return None
+    path = Path(found)
+    if not path.is_absolute():
+        raise _wrong(name, found, "an absolute path, such as '/mnt/shared'")
+    return path
 
 
 def _wrong(name: str, found: str, allowed: str) -> StageError:

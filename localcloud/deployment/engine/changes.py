@@ -15,7 +15,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from localcloud.deployment.engine.autonaming import Names
+from localcloud.deployment.engine.dependents import dependents
 from localcloud.deployment.engine.hooks import Hooks
+from localcloud.deployment.engine.plans import Plan, plan
 from localcloud.deployment.engine.state import (
     Failure,
     Operation,
@@ -26,12 +28,14 @@ from localcloud.deployment.engine.state import (
     deletion_order,
 )
 from localcloud.deployment.engine.wanted import (
+    NO_REASON,
     HalfMadeError,
     Made,
+    Reason,
     Wanted,
-    demanded,
     kept,
-    triggered,
+    undeletable,
+    unreplaceable,
 )
 from localcloud.deployment.provider import CreatedError, Provider, ProviderError
 from localcloud.deployment.provider.archive import with_hashes
@@ -66,10 +70,11 @@ class Changes:
         self._before = by_urn(previous.resources)
         self._matched: set[str] = set()
         self._replaced: set[str] = set()
+        self._condemned: dict[str, tuple[str, ...]] = {}
         self._pending_deletion = list(previous.pending_deletion)
         self._skipped = skipped
         self._previous = previous
-        self._lock = threading.Lock()
+        self._lock, self._deleting_first = threading.Lock(), threading.Lock()
 
     # ---- one resource ----------------------------------------------------------------------------
 
@@ -79,35 +84,32 @@ class Changes:
         Raises ProviderError or SchemaError where AWS, the type or the resource's protection does
         not allow it.
         """
-        old = self._old(wanted)
+        old, again = self._old(wanted), self._deleted(wanted)
         if not wanted.custom or wanted.type.startswith(PROVIDER_PREFIX):
             return self._without_aws(wanted, old)
         if self._destroy and old is not None:
             return self._same(wanted, old)
         given = replace(wanted, inputs=with_hashes(kept(wanted, old) if old else wanted.inputs))
         checked = self._checked(given, old)
-        if old is None:
+        if old is None and again is None:
             return self._create(checked)
+        if old is None:  # it had to go before something that it depends on
+            with self._lock:
+                self._replaced.add(wanted.urn)
+            return self._create(checked, "replace", Reason(replaces=again or ()))
         if _reference(old.provider) != _reference(wanted.provider):
             raise ProviderError(
                 "its provider is another one than in the earlier deployment, which the local engine"
                 " does not follow"
             )
-        difference = self._provider.diff(wanted.type, old, checked.inputs)
-        changed = difference.changed
-        forced = triggered(wanted, old) or not self._replaced.isdisjoint(
-            wanted.options.replace_with
-        )
-        if not changed and not forced:
+        with self._lock:
+            replaced = frozenset(self._replaced)
+        found = plan(checked, old, provider=self._provider, names=self._names, replaced=replaced)
+        if found is None:
             return self._same(checked, old)
-        if forced or difference.replaces or demanded(checked, old, changed):
-            first = (
-                difference.deletes_first
-                or bool(wanted.options.delete_before_replace)
-                or self._names.fixed(wanted.type)
-            )
-            return self._replace(self._checked(given, None), old, changed, first=first)
-        return self._update(checked, old, changed)
+        if found.replace:
+            return self._replace(self._checked(given, None), old, found)
+        return self._update(checked, old, found.reason)
 
     def knows(self, wanted_urn: str, aliases: tuple[str, ...]) -> bool:
         """Whether the resource exists since an earlier deployment."""
@@ -122,6 +124,12 @@ class Changes:
         with self._lock:
             self._matched.add(found)
         return self._before[found]
+
+    def _deleted(self, wanted: Wanted) -> tuple[str, ...] | None:
+        """Why the resource was deleted before it was registered; None where it was not."""
+        with self._lock:
+            urns = (wanted.urn, *wanted.options.aliases)
+            return next((self._condemned[urn] for urn in urns if urn in self._condemned), None)
 
     def _without_aws(self, wanted: Wanted, old: Resource | None) -> Made:
         if not self._destroy:
@@ -151,7 +159,7 @@ class Changes:
         return Made(id=old.id, inputs=wanted.inputs, outputs=outputs)
 
     def _create(
-        self, wanted: Wanted, operation: Operation = "create", changed: tuple[str, ...] = ()
+        self, wanted: Wanted, operation: Operation = "create", reason: Reason = NO_REASON
     ) -> Made:
         def create() -> tuple[str, dict[str, Any]]:
             return self._provider.create(
@@ -161,10 +169,10 @@ class Changes:
         try:
             made, outputs = self._around_creation(wanted, create)
         except CreatedError as error:
-            self._note(operation, wanted, changed)
+            self._note(operation, wanted, reason)
             half = Made(id=error.id, inputs=error.inputs, outputs=error.outputs)
             raise HalfMadeError(str(error), half) from error
-        self._note(operation, wanted, changed)
+        self._note(operation, wanted, reason)
         return Made(id=made, inputs=wanted.inputs, outputs=outputs)
 
     def _around_creation(
@@ -179,7 +187,7 @@ class Changes:
             preview=self._preview,
         )
 
-    def _update(self, wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> Made:
+    def _update(self, wanted: Wanted, old: Resource, reason: Reason) -> Made:
         def update() -> tuple[str, dict[str, Any]]:
             return self._provider.update(
                 wanted.type, wanted.name, wanted.inputs, before=old, preview=self._preview
@@ -198,28 +206,39 @@ class Changes:
             told=lambda done: {"new_outputs": encode(done[1])},
             preview=self._preview,
         )
-        self._note("update", wanted, changed)
+        self._note("update", wanted, reason)
         return Made(id=made, inputs=wanted.inputs, outputs=outputs)
 
-    def _replace(
-        self, wanted: Wanted, old: Resource, changed: tuple[str, ...], *, first: bool
-    ) -> Made:
+    def _replace(self, wanted: Wanted, old: Resource, found: Plan) -> Made:
         with self._lock:
             self._replaced.add(wanted.urn)
-        if old.options.protect:
-            raise ProviderError(
-                f"{', '.join(changed) or 'what it is replaced with'} can only change by a"
-                " replacement, but the resource is protected; unprotect it first"
-            )
-        if first:
-            self._delete(old, "delete replaced")
-            with self._lock:
-                del self._before[old.urn]
-            return self._create(wanted, "replace", changed)
-        made = self._create(wanted, "replace", changed)
+        if old.options.protect and wanted.options.protect:
+            names = ", ".join(found.reason.changed)
+            raise ProviderError(unreplaceable(old.urn) + (f" ({names} changes)" if names else ""))
+        if found.first:
+            with self._deleting_first:
+                self._delete_with_dependents(old)
+            return self._create(wanted, "replace", found.reason)
+        made = self._create(wanted, "replace", found.reason)
         with self._lock:
             self._pending_deletion.append(old)
         return made
+
+    def _delete_with_dependents(self, old: Resource) -> None:
+        with self._lock:
+            waiting = [each for urn, each in self._before.items() if urn not in self._matched]
+        going = dependents(old, waiting, self._provider.diff)
+        for each in going:
+            if each.resource.options.protect:
+                raise ProviderError(unreplaceable(each.resource.urn, old.urn))
+        for each in reversed(going):
+            self._delete(each.resource, "delete replaced")
+            with self._lock:
+                del self._before[each.resource.urn]
+                self._condemned[each.resource.urn] = each.replaces
+        self._delete(old, "delete replaced")
+        with self._lock:
+            del self._before[old.urn]
 
     # ---- the end ---------------------------------------------------------------------------------
 
@@ -233,11 +252,7 @@ class Changes:
         ]
         protected = [old for old in removed if old.options.protect]
         if protected:
-            message = (
-                "it is protected and the program no longer has it; unprotect it first, then"
-                " remove it"
-            )
-            return [_failure(old, message) for old in protected]
+            return [_failure(old, undeletable(old.urn)) for old in protected]
         failures: list[Failure] = []
         groups = deletion_order([*self._pending_deletion, *removed])
         failed: list[Resource] | None = None
@@ -333,12 +348,13 @@ class Changes:
             )
         self.steps.append(Step(operation=operation, urn=old.urn, type=old.type, name=old.name))
 
-    def _note(self, operation: Operation, wanted: Wanted, changed: tuple[str, ...] = ()) -> None:
+    def _note(self, operation: Operation, wanted: Wanted, reason: Reason = NO_REASON) -> None:
         with self._lock:
             self.steps.append(
                 Step(
                     operation=operation,
-                    changed=changed,
+                    changed=reason.changed,
+                    replaces=reason.replaces,
                     urn=wanted.urn,
                     type=wanted.type,
                     name=wanted.name,

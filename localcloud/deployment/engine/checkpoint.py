@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from localcloud.deployment.engine.hooks import Hooks
 from localcloud.deployment.engine.state import Options, Resource, State
 from localcloud.deployment.provider.values import SECRET, SIGNATURE_KEY, Secret, is_secret, plain
 
@@ -26,6 +27,10 @@ _VERSION: Final = 3
 _PROVIDER: Final = "pulumi:providers:aws"
 _ROUNDS: Final = 1_000_000
 _PROBE: Final = b"pulumi"
+_HOOKS: Final = {
+    kind: "".join(word.capitalize() for word in kind.split("_")) for kind in Hooks.KINDS
+}
+"""Kinds of hooks as the state names them (sdk/go/common/resource, HookType)."""
 
 
 def checkpoint(
@@ -45,6 +50,7 @@ def checkpoint(
     provider = _default_provider(stack, version, settings)
     reference = f"{provider['urn']}::{provider['id']}"
     resources = [_entry(resource, reference, exports) for resource in state.resources]
+    former = [_entry(each, reference, {}) | {"delete": True} for each in state.pending_deletion]
     position = state.resources.index(stack) + 1
     return json.dumps(
         {
@@ -52,7 +58,7 @@ def checkpoint(
             "deployment": {
                 "manifest": {"time": now, "magic": "", "version": ""},
                 "secrets_providers": {"type": "passphrase", "state": {"salt": _salt(passphrase)}},
-                "resources": [*resources[:position], provider, *resources[position:]],
+                "resources": [*resources[:position], provider, *resources[position:], *former],
             },
         }
     )
@@ -76,9 +82,11 @@ def restored(text: str) -> Restored:
     stack = next(e for e in entries if e["type"] == "pulumi:pulumi:Stack")
     reference = f"{provider['urn']}::{provider['id']}"
     settings = {name: value for name, value in provider["inputs"].items() if name != "version"}
+    there = [entry for entry in entries if entry is not provider]
     return Restored(
         state=State(
-            resources=tuple(_resource(each, reference) for each in entries if each is not provider)
+            resources=tuple(_resource(e, reference) for e in there if not e.get("delete")),
+            pending_deletion=tuple(_resource(e, reference) for e in there if e.get("delete")),
         ),
         exports=_opened(stack.get("outputs", {})),
         settings=settings,
@@ -106,6 +114,19 @@ def _resource(entry: Mapping[str, Any], default: str) -> Resource:
             protect=entry.get("protect", False),
             retain_on_delete=entry.get("retainOnDelete", False),
             deleted_with=entry.get("deletedWith", ""),
+            ignore_changes=tuple(entry.get("ignoreChanges", ())),
+            replace_on_changes=tuple(entry.get("replaceOnChanges", ())),
+            replace_with=tuple(entry.get("replaceWith", ())),
+            replacement_trigger=(
+                json.dumps(entry["replacementTrigger"], sort_keys=True)
+                if "replacementTrigger" in entry
+                else ""
+            ),
+            hooks={
+                kind: tuple(entry["resourceHooks"][told])
+                for kind, told in _HOOKS.items()
+                if told in entry.get("resourceHooks", {})
+            },
         ),
         location="",
         trail=(),
@@ -155,6 +176,11 @@ def _entry(resource: Resource, default: str, exports: Mapping[str, Any]) -> dict
         "protect": resource.options.protect,
         "retainOnDelete": resource.options.retain_on_delete,
         "deletedWith": resource.options.deleted_with,
+        "ignoreChanges": resource.options.ignore_changes,
+        "replaceOnChanges": resource.options.replace_on_changes,
+        "replaceWith": resource.options.replace_with,
+        "replacementTrigger": json.loads(resource.options.replacement_trigger or "null"),
+        "resourceHooks": {_HOOKS[kind]: names for kind, names in resource.options.hooks.items()},
         "dependencies": list(resource.dependencies),
         "propertyDependencies": dict(resource.property_dependencies),
         "outputs": exports if resource.type == "pulumi:pulumi:Stack" else resource.outputs,
@@ -168,7 +194,9 @@ def _entry(resource: Resource, default: str, exports: Mapping[str, Any]) -> dict
             "outputs": _sealed(resource.outputs, secret),
         }
     return {
-        name: _plain(value) for name, value in entry.items() if value not in ("", [], {}, False)
+        name: _plain(value)
+        for name, value in entry.items()
+        if value not in (None, "", (), [], {}, False)
     }
 
 

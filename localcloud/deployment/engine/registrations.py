@@ -72,7 +72,11 @@ def options(request: Any, aliases: tuple[str, ...]) -> Options:
     return Options(
         protect=request.protect,
         retain_on_delete=request.retainOnDelete,
-        delete_before_replace=request.deleteBeforeReplace,
+        delete_before_replace=(
+            request.deleteBeforeReplace
+            if request.deleteBeforeReplaceDefined or request.deleteBeforeReplace
+            else None
+        ),
         ignore_changes=tuple(request.ignoreChanges),
         replace_on_changes=tuple(request.replaceOnChanges),
         aliases=aliases,

@@ -19,7 +19,8 @@ class Options:
 
     protect: bool = False
     retain_on_delete: bool = False
-    delete_before_replace: bool = False
+    delete_before_replace: bool | None = None
+    """None leaves it to the provider."""
     ignore_changes: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
@@ -90,7 +91,7 @@ class Failure:
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """What a deployment did, or a preview would do, with one resource; `changed` names the inputs
-    that made it necessary.
+    that made it necessary, and `replaces` the paths of those that need another resource.
     """
 
     operation: Operation
@@ -98,6 +99,7 @@ class Step:
     type: str
     name: str
     changed: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

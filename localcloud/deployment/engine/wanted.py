@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from localcloud.deployment.engine.state import Options, Resource
 from localcloud.deployment.provider import ProviderError
 from localcloud.deployment.provider.lifecycle import at
-from localcloud.deployment.provider.values import Secret, plain
+from localcloud.deployment.provider.values import Secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,39 @@ class Made:
     outputs: Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why a resource is updated or replaced, as `Step` tells it."""
+
+    changed: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+
+
+NO_REASON: Final = Reason()
+
+
+def unreplaceable(urn: str, others: str = "") -> str:
+    """What the Pulumi CLI says of a protected resource that had to be replaced (pulumi's
+    pkg/resource/deploy/step_generator.go); `others` is the URN of a resource whose replacement
+    would need that.
+    """
+    part = f" as part of replacing {json.dumps(others)}" if others else ""
+    return (
+        f"unable to replace resource {json.dumps(urn)}{part} as it is currently marked for"
+        " protection. To unprotect the resource, remove the `protect` flag from the resource in"
+        " your Pulumi program and run `pulumi up`"
+    )
+
+
+def undeletable(urn: str) -> str:
+    """What the CLI says of a protected resource that the program no longer has (step.go)."""
+    return (
+        f"resource {json.dumps(urn)} cannot be deleted because it is protected. To unprotect the"
+        " resource, either remove the `protect` flag from the resource in your Pulumi program and"
+        " run `pulumi up`"
+    )
+
+
 class HalfMadeError(ProviderError):
     """A resource whose creation has failed half way; `made` is what there is of it."""
 
@@ -42,19 +76,21 @@ class HalfMadeError(ProviderError):
         self.made = made
 
 
-def triggered(wanted: Wanted, old: Resource) -> bool:
-    """Whether the option `replacement_trigger` demands a replacement."""
-    then, now = old.options.replacement_trigger, wanted.options.replacement_trigger
-    return bool(then and now and then != now)
-
-
-def demanded(wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> list[str]:
+def demanded(
+    paths: Sequence[str], then: Mapping[str, Any], now: Mapping[str, Any], changed: Collection[str]
+) -> list[str]:
     """What of the changes demands a replacement by the option `replace_on_changes`.
+
+    Args:
+        paths: Of the option.
+        then: Former inputs, plain.
+        now: Wanted inputs, plain.
+        changed: Names of inputs that differ.
 
     Raises ProviderError for a path that the engine does not follow.
     """
-    then, now, found = old.inputs, plain(wanted.inputs), list[str]()
-    for path in wanted.options.replace_on_changes:
+    found = list[str]()
+    for path in paths:
         head, _, inner = path.partition(".")
         of_object = any(isinstance(values.get(head), Mapping) for values in (then, now))
         if "[" in path or (path != "*" and "*" in path) or (inner and not of_object):

@@ -21,6 +21,7 @@ from localcloud.deployment.provider import (
     network,
     readers,
     security,
+    shared_files,
     storage,
     tables,
 )
@@ -68,6 +69,7 @@ _CREATORS: Final = (
     monitoring,
     network,
     security,
+    shared_files,
     storage,
     tables,
 )

@@ -80,7 +80,7 @@ def differences(
             then, now = old.get(name), new.get(name)
             if name in texts and _same_json(then, now):
                 continue
-            whole = [_or(each, defaults.get(name)) for each in (then, now)]
+            whole = (_or(then, defaults.get(name)), _or(now, defaults.get(name)))
             if name in defaults and not any(_walk(*whole, name, name, frozenset(sets))):
                 continue
             found |= dict(_walk(then, now, name, name, frozenset(sets)))

@@ -41,6 +41,11 @@ _FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
         re.compile(r"(?P<subnetId>subnet-\w+)/(?P<routeTableId>rtb-\w+)"),
         "subnet/table",
     ),
+    "efs/backupPolicy:BackupPolicy": (re.compile(r"(?P<fileSystemId>fs-\w+)"), "the file system's"),
+    "efs/fileSystemPolicy:FileSystemPolicy": (
+        re.compile(r"(?P<fileSystemId>fs-\w+)"),
+        "the file system's",
+    ),
     "iam/policy:Policy": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
     "iam/rolePolicy:RolePolicy": (re.compile(r"(?P<role>[^:]+):(?P<name>[^:]+)"), "role:name"),
     "iam/rolePolicyAttachment:RolePolicyAttachment": (

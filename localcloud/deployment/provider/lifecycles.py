@@ -7,7 +7,14 @@ say.
 
 from __future__ import annotations
 
-from localcloud.deployment.provider import batch_updates, network_updates, removals, tables, updates
+from localcloud.deployment.provider import (
+    batch_updates,
+    network_updates,
+    removals,
+    shared_files,
+    tables,
+    updates,
+)
 from localcloud.deployment.provider.lifecycle import (
     Lifecycle,
     changes,
@@ -250,6 +257,38 @@ lifecycles(
         "dynamodb/table:Table": Lifecycle(
             delete=remove("dynamodb", "DeleteTable", TableName="{id}"),
             update=tables.change_table,
+        ),
+        "efs/accessPoint:AccessPoint": Lifecycle(
+            delete=remove("efs", "DeleteAccessPoint", AccessPointId="{id}"),
+        ),
+        "efs/backupPolicy:BackupPolicy": Lifecycle(
+            delete=remove(
+                "efs", "PutBackupPolicy", FileSystemId="{id}", BackupPolicy={"Status": "DISABLED"}
+            ),
+            update=put_again,
+        ),
+        "efs/fileSystem:FileSystem": Lifecycle(
+            delete=remove("efs", "DeleteFileSystem", FileSystemId="{id}"),
+            update=shared_files.change_file_system,
+        ),
+        "efs/fileSystemPolicy:FileSystemPolicy": Lifecycle(
+            delete=remove("efs", "DeleteFileSystemPolicy", FileSystemId="{id}"),
+            update=put_again,
+            steers=("bypassPolicyLockoutSafetyCheck",),
+        ),
+        "efs/mountTarget:MountTarget": Lifecycle(
+            delete=remove("efs", "DeleteMountTarget", MountTargetId="{id}"),
+            update=shared_files.change_mount_target,
+        ),
+        "fsx/dataRepositoryAssociation:DataRepositoryAssociation": Lifecycle(
+            delete=remove("fsx", "DeleteDataRepositoryAssociation", AssociationId="{id}"),
+            update=changes("fsx", "UpdateDataRepositoryAssociation", AssociationId="{id}"),
+            steers=("batchImportMetaDataOnCreate", "deleteDataInFilesystem"),
+        ),
+        "fsx/lustreFileSystem:LustreFileSystem": Lifecycle(
+            delete=remove("fsx", "DeleteFileSystem", FileSystemId="{id}"),
+            update=shared_files.change_lustre,
+            when=shared_files.smaller_or_first,
         ),
         # ---- what watches
         "cloudwatch/logGroup:LogGroup": Lifecycle(

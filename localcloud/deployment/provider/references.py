@@ -155,6 +155,20 @@ _LOOKUPS: Final = (
         "DescribeRepositories",
         {"repositoryNames": ["{name}"]},
     ),
+    _Lookup(
+        "elasticfilesystem",
+        r"file-system/(?P<name>.+)",
+        "efs",
+        "DescribeFileSystems",
+        {"FileSystemId": "{name}"},
+    ),
+    _Lookup(
+        "elasticfilesystem",
+        r"access-point/(?P<name>.+)",
+        "efs",
+        "DescribeAccessPoints",
+        {"AccessPointId": "{name}"},
+    ),
     _Lookup("events", r"rule/(?P<name>[^/]+)", "events", "DescribeRule", {"Name": "{name}"}),
     _Lookup(
         "ssm",

@@ -43,6 +43,12 @@ _BY_PACKAGE: Final[Mapping[str, _Tagging]] = {
     "ecr": _Tagging(
         "ecr", "TagResource", "UntagResource", "resourceArn", "ARN", "tags", "tagKeys", "Key"
     ),
+    "efs": _Tagging(
+        "efs", "TagResource", "UntagResource", "ResourceId", "id", "Tags", "TagKeys", "Key"
+    ),
+    "fsx": _Tagging(
+        "fsx", "TagResource", "UntagResource", "ResourceARN", "ARN", "Tags", "TagKeys", "Key"
+    ),
     "iam": _Tagging("iam", "TagRole", "UntagRole", "RoleName", "id", "Tags", "TagKeys", "Key"),
     "kms": _Tagging(
         "kms", "TagResource", "UntagResource", "KeyId", "id", "Tags", "TagKeys", "TagKey"

@@ -573,5 +573,61 @@ aws.budgets.BudgetAction(
     subscribers=[{"address": "oncall@example.com", "subscription_type": "EMAIL"}],
 )
 
+# ---- file systems that machines share ------------------------------------------------------------
+
+nfs = aws.efs.FileSystem(
+    "nfs",
+    encrypted=True,
+    throughput_mode="provisioned",
+    provisioned_throughput_in_mibps=16,
+    lifecycle_policies=[
+        {"transition_to_ia": "AFTER_30_DAYS"},
+        {"transition_to_primary_storage_class": "AFTER_1_ACCESS"},
+    ],
+    tags={"part": "files"},
+)
+aws.efs.AccessPoint(
+    "nfs-point",
+    file_system_id=nfs.id,
+    posix_user={"uid": 10001, "gid": 10001},
+    root_directory={
+        "path": "/shared",
+        "creation_info": {"owner_uid": 10001, "owner_gid": 10001, "permissions": "0750"},
+    },
+    tags={"part": "files"},
+)
+aws.efs.MountTarget(
+    "nfs-target", file_system_id=nfs.id, subnet_id=subnets[0].id, security_groups=[group.id]
+)
+aws.efs.BackupPolicy("nfs-backup", file_system_id=nfs.id, backup_policy={"status": "ENABLED"})
+aws.efs.FileSystemPolicy(
+    "nfs-policy",
+    file_system_id=nfs.id,
+    policy=allow("elasticfilesystem:ClientMount", Principal={"AWS": "*"}),
+)
+lustre = aws.fsx.LustreFileSystem(
+    "lustre",
+    deployment_type="PERSISTENT_2",
+    per_unit_storage_throughput=125,
+    storage_capacity=1200,
+    file_system_type_version="2.15",
+    data_compression_type="LZ4",
+    subnet_ids=subnets[0].id,
+    security_group_ids=[group.id],
+    tags={"part": "files"},
+)
+aws.fsx.DataRepositoryAssociation(
+    "lustre-link",
+    file_system_id=lustre.id,
+    file_system_path="/data",
+    data_repository_path=pulumi.Output.concat("s3://", bucket.bucket),
+    batch_import_meta_data_on_create=True,
+    s3={
+        "auto_import_policy": {"events": ["NEW", "CHANGED", "DELETED"]},
+        "auto_export_policy": {"events": ["NEW"]},
+    },
+    tags={"part": "files"},
+)
+
 pulumi.export("bucket", bucket.id)
 pulumi.export("hook", version.secret_string)

@@ -24,6 +24,7 @@ from workloads.analysis.tree import NodeId
 from workloads.records import Manifest
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
+from workloads.runtime.places import Bucket
 
 FULL = {contract.ENV_ANOMALY_MODE: "full", contract.ENV_ANOMALY_TOP: "20"}
 
@@ -158,7 +159,7 @@ def stores(store, monkeypatch):
 
     def make(number: int, job_id: str = "job", **identity: int) -> CheckpointStore:
         return CheckpointStore(
-            RESULTS,
+            Bucket(RESULTS),
             run.checkpoints_prefix,
             {"neighbours": 10, **identity},
             Attempt(job_id=job_id, number=number),

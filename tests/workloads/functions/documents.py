@@ -98,6 +98,21 @@ ITEM = {
     "failure": {"stage": "preprocess", "error": "e", "job_id": "job-1"},
     "upload": {"bucket": "ingest", "key": UPLOAD.key, "etag": "0123"},
 }
+UNDER_WAY = {
+    **{name: value for name, value in ITEM.items() if name not in {"ended_ms", "failure"}},
+    "state": "SUBMITTED",
+    "upload": {"bucket": "ingest", "key": UPLOAD.key, "etag": "0123", "version_id": "v1"},
+    "killed": [{"stage": "preprocess", "job_id": "job-9", "memory_mib": Decimal(2048)}],
+}
+"""A run whose job was killed for its memory once."""
+KILLED = {
+    "detail-type": "Object Created",
+    "detail": {
+        "bucket": {"name": "ingest"},
+        "object": {"key": UPLOAD.key, "etag": "0123", "version-id": "v1"},
+        "killed": {"stage": "preprocess", "job_id": "job-1"},
+    },
+}
 STOP = {
     "pk": "GUARD#x",
     "sk": "STOP#2026",

@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.support.metrics_table import table
 from workloads import contract
 from workloads.functions import clients
 
@@ -45,11 +46,5 @@ def fresh_table() -> Any:
     client = boto3.client("dynamodb")
     if TABLE in client.list_tables()["TableNames"]:
         client.delete_table(TableName=TABLE)
-    keys: Any = [("pk", "HASH"), ("sk", "RANGE")]
-    client.create_table(
-        TableName=TABLE,
-        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    client.create_table(**table(TABLE))
     return boto3.resource("dynamodb").Table(TABLE)

@@ -27,10 +27,12 @@ from tests.workloads.functions.documents import (
     FINDINGS,
     INPUT,
     ITEM,
+    KILLED,
     NODES,
     QUEUE,
     SCHEDULED,
     STOP,
+    UNDER_WAY,
     UPLOAD,
 )
 from tests.workloads.functions.failed_jobs import RUN, attempt, event
@@ -166,6 +168,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
         contract.ENV_JOB_DEFINITIONS: json.dumps(
             {stage: {"name": "arn:d", "multi_node": False} for stage in contract.STAGES}
         ),
+        contract.ENV_MEMORY_GROWTH: json.dumps({"preprocess": [2048, 4096]}),
         contract.ENV_GUARD_QUEUE: QUEUE,
         contract.ENV_GUARD_RATES: json.dumps([{"vcpu": 1.0, "gib": 1.0}]),
         contract.ENV_GUARD_LIMIT_USD: "5",
@@ -186,6 +189,8 @@ EVENTS: dict[str, tuple[Callable[[Any, Any], Any], Any, Callable[[Any], Any]]] =
     "notify job": (notify.handler, event(attempt(137, "OutOfMemoryError")), _same),
     "notify child": (notify.handler, ARRAY, _same),
     "notify nodes": (notify.handler, NODES, _same),
+    "notify killed": (notify.handler, event(attempt(137, "OutOfMemoryError")), _same),
+    "submit killed": (submit.handler, KILLED, _same),
     "notify blocked": (notify.handler, BLOCKED, _same),
     "notify execution": (notify.handler, EXECUTION, _same),
     "notify input": (
@@ -211,6 +216,9 @@ ITEMS: dict[str, tuple[Callable[[Any, Any], Any], Any, Any]] = {
     "submit again": (submit.handler, CREATED, ITEM),
     "submit after a crash": (submit.handler, CREATED, {**ITEM, "state": "CLAIMED"}),
     "notify": (notify.handler, event(attempt(1)), ITEM),
+    "notify killed": (notify.handler, event(attempt(137, "OutOfMemoryError")), UNDER_WAY),
+    "submit killed": (submit.handler, KILLED, UNDER_WAY),
+    "submit killed before": (submit.handler, KILLED, {**UNDER_WAY, "state": "CLAIMED"}),
     "notify first": (notify.handler, event(attempt(1)), {**ITEM, "ended_ms": Decimal(1)}),
     "notify execution": (notify.handler, EXECUTION, {**ITEM, "ended_ms": Decimal(1)}),
     "notify findings": (notify.handler, FINDINGS, {**ITEM, "state": "SUCCEEDED"}),

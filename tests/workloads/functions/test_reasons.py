@@ -88,6 +88,33 @@ def test_a_registry_that_says_forbidden_names_the_actions() -> None:
     assert "ecr:BatchGetImage" in cause.hint
 
 
+UTILS = "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: "
+PLUGIN = "CannotStartContainerError: Error response from daemon: error while mounting volume: "
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mount.nfs4: access denied by server while mounting 127.0.0.1:/", "policy of the job's"),
+        ("mount.nfs4: Connection reset by peer", "mount target of EFS did not answer"),
+        ('Failed to resolve "fs-1.efs.us-east-1.amazonaws.com" - check', "no mount target in"),
+        (
+            "mount.nfs4: mounting fs-1:/a failed, reason given by server: No such file or directory",
+            "no such directory",
+        ),
+    ],
+)
+def test_a_volume_that_is_not_mounted_is_no_fault_of_secrets_or_commands(
+    text: str, said: str
+) -> None:
+    for one in (attempt(status_reason=UTILS + text), attempt(reason=PLUGIN + text)):
+        cause = explain({"attempts": [one], "statusReason": one["statusReason"]})
+        assert "its volume was not mounted" in cause.error
+        assert said in cause.error
+    lustre = attempt(reason="CannotStartContainerError: ... mkdir /lustre: not a directory")
+    assert "FSx for Lustre" in explain({"attempts": [lustre]}).error
+
+
 @pytest.mark.parametrize(
     ("detail", "said"),
     [

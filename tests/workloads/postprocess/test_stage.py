@@ -139,6 +139,7 @@ def test_items_state_latest_and_message(world):
     assert details == {
         "items": 9,
         "latest": True,
+        "page": "written",
         "slack": "delivered",
         "digest": details["digest"],
         "usd": details["usd"],

@@ -1,4 +1,4 @@
-"""Checkpoints in S3.
+"""Checkpoints in S3, or in a directory that all attempts see.
 
 Objects have names of the data that they hold (`query-000012`) and keys that end in their own
 sha256, so that no attempt writes over an object of another. `checkpoint.json` names those that
@@ -25,8 +25,9 @@ import numpy.typing as npt
 from workloads.analysis.arrays import pack, unpack
 from workloads.contract import ContractError
 from workloads.reading import record
-from workloads.runtime import s3
 from workloads.runtime.errors import StageError
+from workloads.runtime.places import Bucket, Place
+from workloads.runtime.s3 import ConflictError
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class CheckpointStore:
     everybody's.
 
     Args:
-        bucket: Results bucket.
+        place: Results bucket, or a directory.
         prefix: Of its objects: the run's, or below it one of a shard's own, so that no two jobs
             claim the same one.
         identity: What the state is a state of: sha256 of the manifest, parameters, code. JSON
@@ -79,9 +80,9 @@ class CheckpointStore:
     """
 
     def __init__(
-        self, bucket: str, prefix: str, identity: Mapping[str, Any], attempt: Attempt
+        self, place: Place, prefix: str, identity: Mapping[str, Any], attempt: Attempt
     ) -> None:
-        self._bucket, self._prefix = bucket, prefix
+        self._place, self._prefix = place, prefix
         self._identity: dict[str, Any] = json.loads(json.dumps({**identity, "format": _FORMAT}))
         self._attempt = attempt
         self._etag: str | None = None
@@ -98,7 +99,7 @@ class CheckpointStore:
         Raises:
             StageError: A later attempt of the same job has it.
         """
-        found = s3.get_with_etag(self._bucket, self._index_key)
+        found = self._place.get_with_etag(self._index_key)
         if found is not None:
             data, self._etag = found
             self._entries = self._usable(data)
@@ -144,13 +145,13 @@ class CheckpointStore:
         data = pack(arrays)
         sha256 = hashlib.sha256(data).hexdigest()
         entry = Entry(key=f"{self._prefix}{name}-{sha256[:16]}.npz", sha256=sha256, bytes=len(data))
-        s3.put_bytes(self._bucket, entry.key, data)
+        self._place.put_bytes(entry.key, data)
         return entry
 
     def get(self, entry: Entry) -> dict[str, npt.NDArray[Any]]:
         """The arrays of an object. Raises DamagedError."""
         try:
-            data = s3.get_bytes(self._bucket, entry.key)
+            data = self._place.get_bytes(entry.key)
             if hashlib.sha256(data).hexdigest() != entry.sha256:
                 raise DamagedError(f"{entry.key} has other bytes than those that were stored")
             return unpack(data)
@@ -172,20 +173,14 @@ class CheckpointStore:
         }
         data = json.dumps(index, indent=1).encode()
         try:
-            self._etag = s3.put_if_unchanged(
-                self._bucket,
-                self._index_key,
-                data,
-                etag=self._etag,
-                content_type="application/json",
-            )
-        except s3.ConflictError as error:
+            self._etag = self._place.put_if_unchanged(self._index_key, data, etag=self._etag)
+        except ConflictError as error:
             raise self._stale(None) from error
         superseded = {entry.key for entry in self._entries.values()} - {
             entry.key for entry in entries.values()
         }
         self._entries = entries
-        s3.delete(self._bucket, sorted(superseded))
+        self._place.delete(sorted(superseded))
 
     def clear(self) -> None:
         """Delete the checkpoint, and what attempts that were killed between storing and committing
@@ -194,7 +189,7 @@ class CheckpointStore:
         Raises StageError where a newer attempt is at work.
         """
         self.commit({}, tuple(self._entries))
-        s3.delete(self._bucket, s3.keys(self._bucket, self._prefix))
+        self._place.delete(self._place.keys(self._prefix))
 
     def _stale(self, owner: Attempt | None) -> StageError:
         who = f"attempt {owner.number} of job {owner.job_id}" if owner else "another attempt"
@@ -209,7 +204,7 @@ class NoStore(CheckpointStore):
     """Keeps nothing: for work whose checkpoint another job may be clearing away."""
 
     def __init__(self) -> None:
-        super().__init__("", "", {}, Attempt(job_id="", number=0))
+        super().__init__(Bucket(""), "", {}, Attempt(job_id="", number=0))
 
     def claim(self) -> dict[str, Entry]:
         """Nothing."""

@@ -27,7 +27,17 @@ from typing import IO, Final
 from workloads.analysis.launch import agent, mpirun, processes, scratch
 from workloads.analysis.launch import channel as channels
 from workloads.analysis.launch.address import is_loopback, of_host_name, told_by_agent
-from workloads.analysis.launch.channel import Channel, ChannelError, Hello, RefusedError
+from workloads.analysis.launch.channel import Channel, ChannelError, RefusedError
+from workloads.analysis.launch.events import (
+    AgentGone,
+    Ended,
+    Event,
+    Exited,
+    Joined,
+    Lost,
+    Remote,
+    Stopping,
+)
 from workloads.analysis.launch.exit_codes import LaunchExit
 from workloads.analysis.launch.listening import serve_each
 from workloads.analysis.launch.settings import PORT, LaunchSettings
@@ -49,60 +59,6 @@ arrive.
 """
 
 
-@dataclass(frozen=True)
-class _Joined:
-    hello: Hello
-    channel: Channel
-
-
-@dataclass(frozen=True)
-class _Exited:
-    """The command on a child ended."""
-
-    node: int
-    code: int
-
-
-@dataclass(frozen=True)
-class _Lost:
-    node: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class _Stopping:
-    """A child was told to stop; it waits for its ranks to store what they have."""
-
-    node: int
-
-
-@dataclass(frozen=True)
-class _Remote:
-    """mpirun asks, through its agent, for a command on another node."""
-
-    host: str
-    command: str
-    agent: socket.socket
-
-
-@dataclass(frozen=True)
-class _AgentGone:
-    host: str
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """mpirun ended."""
-
-    code: int
-    failure: RankFailure | None
-    used_up: StageError | None
-    """What mpirun itself said of memory or disk, where no rank could."""
-
-
-_Event = _Joined | _Exited | _Stopping | _Lost | _Remote | _AgentGone | _Ended
-
-
 @dataclass
 class _Child:
     address: str
@@ -115,10 +71,10 @@ class MainNode:
     """One attempt of the job as its main node sees it."""
 
     settings: LaunchSettings
-    _events: queue.SimpleQueue[_Event] = field(default_factory=queue.SimpleQueue)
+    _events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
     _children: dict[int, _Child] = field(default_factory=dict)
     _mpirun: subprocess.Popen[str] | None = None
-    _stopping: _Stopping | None = None
+    _stopping: Stopping | None = None
 
     def run(self) -> None:
         """Returns when all ranks ended well.
@@ -186,17 +142,17 @@ class MainNode:
             log.warning("connection from %s refused: %s", peer[0], error)
             connection.close()
             return
-        self._events.put(_Joined(hello, channel))
+        self._events.put(Joined(hello, channel))
         while True:
             try:
                 message = channel.receive()
                 event = (
-                    _Stopping(hello.node)
+                    Stopping(hello.node)
                     if "stopping" in message
-                    else _Exited(hello.node, channels.whole(message, "exited"))
+                    else Exited(hello.node, channels.whole(message, "exited"))
                 )
             except ChannelError as error:
-                self._events.put(_Lost(hello.node, str(error)))
+                self._events.put(Lost(hello.node, str(error)))
                 return
             self._events.put(event)
 
@@ -218,12 +174,12 @@ class MainNode:
                     ),
                     exit_code=LaunchExit.JOIN_DEADLINE,
                 ) from None
-            if isinstance(event, _Lost):
+            if isinstance(event, Lost):
                 raise self._lost(event)
-            if isinstance(event, _Joined):
+            if isinstance(event, Joined):
                 self._welcome(event, missing)
 
-    def _welcome(self, joined: _Joined, missing: set[int]) -> None:
+    def _welcome(self, joined: Joined, missing: set[int]) -> None:
         node = joined.hello.node
         if node in missing:
             self._children[node] = _Child(joined.hello.address, joined.channel)
@@ -276,9 +232,9 @@ class MainNode:
             connection.makefile("r", encoding="utf-8") as stream,
         ):
             request = json.loads(stream.readline())
-            self._events.put(_Remote(request["host"], request["command"], connection))
+            self._events.put(Remote(request["host"], request["command"], connection))
             stream.readline()  # nothing comes but the end
-            self._events.put(_AgentGone(request["host"]))
+            self._events.put(AgentGone(request["host"]))
 
     def _supervise(self, command: list[str], folder: Path) -> None:
         environ = mpirun.environment(os.environ) | scratch.variables(folder)
@@ -344,12 +300,12 @@ class MainNode:
             sys.stdout.flush()
             failure = failure or RankFailure.from_line(line)
         errors.join()
-        self._events.put(_Ended(process.wait(), failure, said[0] if said else None))
+        self._events.put(Ended(process.wait(), failure, said[0] if said else None))
 
-    def _until_ended(self) -> _Ended:
+    def _until_ended(self) -> Ended:
         while True:
             event = self._events.get()
-            if isinstance(event, _Ended):
+            if isinstance(event, Ended):
                 return event
             self._handle(event)
 
@@ -359,7 +315,7 @@ class MainNode:
         deadline = time.monotonic() + processes.STORE_SECONDS
         with contextlib.suppress(queue.Empty, StageError, ChannelError):
             while not isinstance(
-                event := self._events.get(timeout=max(deadline - time.monotonic(), 0.0)), _Ended
+                event := self._events.get(timeout=max(deadline - time.monotonic(), 0.0)), Ended
             ):
                 self._handle(event)
 
@@ -370,27 +326,27 @@ class MainNode:
             while True:
                 self._handle(self._events.get(timeout=max(deadline - time.monotonic(), 0.0)))
 
-    def _handle(self, event: _Event) -> None:
+    def _handle(self, event: Event) -> None:
         match event:
-            case _Lost(node=node) if node in self._children:
+            case Lost(node=node) if node in self._children:
                 raise self._lost(event)
-            case _Remote(host=host, command=command, agent=agent):
+            case Remote(host=host, command=command, agent=agent):
                 child = self._at(host)
                 child.agent = agent
                 child.channel.send({"run": command})
-            case _AgentGone(host=host):
+            case AgentGone(host=host):
                 with contextlib.suppress(ChannelError):
                     self._at(host).channel.send({"kill": True})
-            case _Exited(node=node, code=code):
+            case Exited(node=node, code=code):
                 agent_of = self._children[node].agent
                 if agent_of is not None:
                     with contextlib.suppress(OSError):  # mpirun may have ended its agent already
                         agent_of.sendall(json.dumps({"exited": code}).encode() + b"\n")
-            case _Stopping():
+            case Stopping():
                 self._stopping = self._stopping or event
                 if self._mpirun is not None:
                     processes.ask_to_store(self._mpirun)
-            case _Joined():
+            case Joined():
                 event.channel.close()  # a stranger: all children are here
 
     def _at(self, host: str) -> _Child:
@@ -402,7 +358,7 @@ class MainNode:
             exit_code=LaunchExit.NOT_LAUNCHED,
         )
 
-    def _lost(self, event: _Lost) -> StageError:
+    def _lost(self, event: Lost) -> StageError:
         return StageError(
             f"child node {event.node} is gone: {event.reason}",
             hint=(

@@ -25,6 +25,8 @@ _AGENT: Final = shlex.join(
 )
 """Starts a command on another node. It lies in the same place on every node: PRRTE looks for it on
 all of them, and warns where it is not."""
+_RANK: Final = (sys.executable, "-S", str(Path(__file__).resolve().with_name("rank.py")))
+"""Becomes a rank, which then does not outlive mpirun or its daemon."""
 _LOOPBACK: Final = "127.0.0.0/8"
 _LINK_LOCAL: Final = "169.254.0.0/16"
 """Network of `ecs-eth0` in a container, which leads to the container agent only."""
@@ -84,7 +86,7 @@ def on_one_node(ranks: int, program: Sequence[str]) -> list[str]:
         "btl",
         "^ofi",
     ]
-    return [*command, "--host", f"localhost:{ranks}", "-n", str(ranks), *program]
+    return [*command, "--host", f"localhost:{ranks}", "-n", str(ranks), *_RANK, *program]
 
 
 def over_nodes(
@@ -154,4 +156,4 @@ def over_nodes(
             "btl_tcp_if_exclude",
             excluded,
         ]
-    return [*command, *program]
+    return [*command, *_RANK, *program]

@@ -39,6 +39,7 @@ from workloads.contract import ContractError
 from workloads.records import Manifest
 from workloads.runtime import s3
 from workloads.runtime.memory import peak_rss_mib
+from workloads.runtime.places import Bucket, Directory, Place, Ranges
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +230,7 @@ class WholeTable:
         attempt = Attempt(job_id=settings.batch.job_id, number=settings.batch.attempt)
         return CheckpointCoordinator(
             comm=self._comm,
-            store=CheckpointStore(settings.results_bucket, prefix, identity, attempt),
+            store=CheckpointStore(_checkpoints(settings), prefix, identity, attempt),
             schedule=CheckpointSchedule(
                 nodes=nodes,
                 floor_seconds=settings.means.checkpoint_floor_seconds,
@@ -303,6 +304,15 @@ def _open(settings: Settings, manifest: Manifest) -> Table:
             f" {settings.run.run_id}; run preprocess again"
         )
 
+    near = settings.tables_path
     return Table(
-        manifest, functools.partial(s3.read_range, settings.intermediate_bucket, manifest.table_key)
+        manifest,
+        functools.partial(s3.read_range, settings.intermediate_bucket, manifest.table_key),
+        None if near is None else Ranges(near / manifest.table_key, manifest.table_bytes),
     )
+
+
+def _checkpoints(settings: Settings) -> Place:
+    if settings.checkpoints_path is not None:
+        return Directory(settings.checkpoints_path)
+    return Bucket(settings.results_bucket)

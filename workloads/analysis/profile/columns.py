@@ -98,7 +98,7 @@ def power_sums(
     upload: Callable[[npt.NDArray[Any]], Array] = as_it_is,
     download: Callable[[Array], npt.NDArray[Any]] = as_it_is,
     room: Array | None = None,
-    ends: Extremes | None = None,
+    seen: tuple[Extremes, Frame] | None = None,
 ) -> PowerSums:
     """Of columns without gaps.
 
@@ -109,16 +109,16 @@ def power_sums(
         upload: From the host to where the arrays are.
         download: Back.
         room: What `powers.scratch` gave for as many rows; saves time where it is used again.
-        ends: What `frame.extremes` found, where it is known.
+        seen: What `frame.extremes` and `frame.frame_of` found, where it is known.
     """
     columns, rows = values.shape
-    low, high = extremes(values, download) if ends is None else ends
+    low, high = extremes(values, download) if seen is None else seen[0]
     low_rest, high_rest = np.zeros(columns), np.zeros(columns)
     if rests is not None:
         low_rest = download(np.where(values == upload(low[:, None]), rests, np.inf).min(axis=1))
         high_rest = download(np.where(values == upload(high[:, None]), rests, -np.inf).max(axis=1))
     slack = np.full(columns, 0.0 if rests is None else LARGEST_REST)
-    frame = frame_of(values, (low, high), slack, upload, download)
+    frame = frame_of(values, (low, high), slack, upload, download) if seen is None else seen[1]
     shift = -frame.shift
     scaled_low, scaled_high = np.ldexp(low, shift), np.ldexp(high, shift)
     farthest = np.maximum(scaled_high - frame.centre, frame.centre - scaled_low)

@@ -19,6 +19,8 @@ Array = Any
 
 _LAST: Final = 16
 """Partial sums that are left to `math.fsum`."""
+_AT_A_TIME: Final = 20
+"""Rows of 2,048 partial sums that stay in the cache together with what is computed from them."""
 
 
 def folded(terms: Array, partials: int) -> Array:
@@ -45,18 +47,33 @@ def folded_doubles(terms: Double) -> Double:
 
 def folded_exactly(terms: npt.NDArray[np.float64]) -> Double:
     """The same of float64, on the host; what rounding takes from the sums is folded beside them."""
-    high, low = terms, np.zeros_like(terms)
+    parts = [
+        _folded_exactly(terms[start : start + _AT_A_TIME])
+        for start in range(0, len(terms), _AT_A_TIME)
+    ]
+    return Double(
+        np.concatenate([part.high for part in parts]), np.concatenate([part.low for part in parts])
+    )
+
+
+def _folded_exactly(terms: npt.NDArray[np.float64]) -> Double:
+    high, low = terms, np.zeros((len(terms), 1))
     while (width := high.shape[1]) > _LAST:
         half = (width + 1) // 2
         left, right = high[:, : width - half], high[:, half:]
-        beside = low[:, : width - half] + low[:, half:]
         sums = left + right
         back = sums - left
-        beside += (left - (sums - back)) + (right - back)
-        middle = slice(width - half, half)
-        high = np.concatenate((sums, high[:, middle]), axis=1)
-        low = np.concatenate((beside, low[:, middle]), axis=1)
-    return Double(high, low)
+        beside = right - back
+        np.subtract(sums, back, out=back)
+        beside += np.subtract(left, back, out=back)
+        low = np.broadcast_to(low, high.shape)
+        beside += low[:, : width - half] + low[:, half:]
+        if width % 2:
+            middle = slice(width - half, half)
+            sums = np.concatenate((sums, high[:, middle]), axis=1)
+            beside = np.concatenate((beside, low[:, middle]), axis=1)
+        high, low = sums, beside
+    return Double(high, np.broadcast_to(low, high.shape))
 
 
 def total(*partials: npt.NDArray[Any]) -> Double:

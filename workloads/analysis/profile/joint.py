@@ -170,14 +170,18 @@ def _multiplied(left: Array, right: Array) -> Array:
     return np.matmul(left, right) if isinstance(left, np.ndarray) else left @ right
 
 
-def joint(parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame) -> JointMoments:
+def joint(
+    parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame, *, careful: bool
+) -> JointMoments:
     """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the
-    compared columns over these rows.
+    compared columns over these rows. Not careful, it leaves out what careful tiles added.
     """
     d, bits = places.size, parts[0].bits
     products, low_products, least_products, sums, low_sums, least_sums = (
         sum(some) for some in zip(*(part.fetched() for part in parts), strict=True)
     )
+    if not careful:
+        least_products, least_sums = np.zeros_like(least_products), np.zeros_like(least_sums)
     step = bits + 1
     crossed = products[:d, d:] + products[:d, d:].T
     lowest = products[d:, d:] + low_products + low_products.T

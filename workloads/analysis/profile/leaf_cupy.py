@@ -163,4 +163,4 @@ class CupyProfile:
         for start in range(0, rows, size):
             here = {at: rest[start : start + size] for at, rest in beside.items()}
             self._sums.add(values[:, start : start + size], here, frame, careful=careful)
-        return joint([self._sums], places, rows, frame)
+        return joint([self._sums], places, rows, frame, careful=careful)

@@ -4,7 +4,7 @@ in tiles that stay in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from workloads.analysis.profile import columns as column_moments
 from workloads.analysis.profile.columns import PowerSums
-from workloads.analysis.profile.frame import Frame, extremes
+from workloads.analysis.profile.frame import Extremes, Frame, as_it_is, extremes, frame_of
 from workloads.analysis.profile.joint import MOST_ROWS, JointSums, complete_frame, joint, tile_rows
 from workloads.analysis.profile.moments import (
     ColumnMoments,
@@ -46,6 +46,7 @@ time.
 """
 
 _Task = Callable[["_Worker"], None]
+_Seen = tuple[Extremes, Frame]
 
 
 class NumpyProfile:
@@ -63,6 +64,7 @@ class NumpyProfile:
     def __init__(self, threads: int = 1) -> None:
         self._counts: list[PrefixCounts] = []
         self._workers = [_Worker() for _ in range(threads)]
+        self._careful = False
 
     def begin_counting(self, columns: int) -> None:
         """Set all counts to zero."""
@@ -99,68 +101,91 @@ class NumpyProfile:
         groups = [
             range(start, min(start + together, columns)) for start in range(0, columns, together)
         ]
+        frames: dict[int, _Seen | None] = {}
         found: dict[int, list[_Columns]] = {}
 
-        def group(index: int, worker: _Worker) -> None:
-            found[index] = _group(values, rests, groups[index], self._counts, worker.room)
+        def look(index: int, _: _Worker) -> None:
+            frames[index] = _seen(values, rests, groups[index])
 
-        self._share(partial(group, index) for index in range(len(groups)))
+        def group(index: int, worker: _Worker) -> None:
+            found[index] = _group(
+                values, rests, groups[index], frames[index], self._counts, worker.room
+            )
+
+        self._share([partial(look, index) for index in range(len(groups))])
+        seen = [one for index in range(len(groups)) if (one := frames[index]) is not None]
+        tiles = None
+        if len(seen) == len(groups):
+            frame = Frame.joined([one[1] for one in seen]).take(places)
+            tiles = _Tiles(values=_some(values, places), rests=NO_RESTS, frame=frame)
+        # Columns hold the interpreter more often than tiles do: side by side they rarely wait. What
+        # care tiles need is known after the columns; most often it is what the last unit needed.
+        tried = rows <= FEW or self._careful
+        self._share(
+            [partial(group, index) for index in range(len(groups))],
+            [] if tiles is None else self._tasks(tiles, careful=tried),
+        )
         done = [one for index in range(len(groups)) for one in found[index]]
         sums = PowerSums.joined([one.sums for one in done])
         missing, infinite = (
             np.concatenate([getattr(one, name) for one in done]) for name in ("missing", "infinite")
         )
         each = column_moments.moments(sums, missing, infinite)
-        finite = {
-            place: one.finite for one in done if one.finite is not None for place in one.places
-        }
-        gaps = [finite[place] for place in places.tolist() if place in finite]
-        complete = np.logical_and.reduce(gaps) if gaps else None
         careful = rows <= FEW or bool(sums.heavy[places].any())
-        joint_moments = self._joint(
-            values, rests, places, complete, sums.frame.take(places), careful=careful
-        )
-        return Moments.of(each, joint_moments, rows)
+        if tiles is None:
+            tiles, careful = self._complete(values, rests, places, done, careful=careful)
+            self._share(self._tasks(tiles, careful=careful))
+        elif careful and not tried:
+            self._share(self._tasks(tiles, careful=True))
+        self._careful = careful
+        return Moments.of(each, self._joint(tiles, places, careful=careful), rows)
 
-    def _joint(
+    def _complete(
         self,
         values: Floats,
         rests: Rests,
         places: Integers,
-        complete: npt.NDArray[np.bool_] | None,
-        frame: Frame,
+        done: Sequence[_Columns],
         *,
         careful: bool,
-    ) -> JointMoments:
-        rows = values.shape[1] if complete is None else int(complete.sum())
-        if not rows or not places.size:
-            return no_rows(places)
-        beside = {
-            int(at): rests[int(place)] for at, place in enumerate(places) if int(place) in rests
+    ) -> tuple[_Tiles, bool]:
+        """The rows without a gap, and whether they need care."""
+        finite = {
+            place: one.finite for one in done if one.finite is not None for place in one.places
         }
-        if complete is not None:
-            values = values[places][:, complete]
-            beside = {at: rest[complete] for at, rest in beside.items()}
-            frame, careful = complete_frame(values, beside), True
-        elif places.size < values.shape[0]:
-            values = values[places]
-        size = tile_rows(places.size)
+        gaps = [finite[place] for place in places.tolist() if place in finite]
+        beside = {at: rests[place] for at, place in enumerate(places.tolist()) if place in rests}
+        values = _some(values, places)
+        if not gaps:
+            frame = Frame.joined([one.sums.frame for one in done]).take(places)
+            return _Tiles(values=values, rests=beside, frame=frame), careful
+        complete = np.logical_and.reduce(gaps)
+        values = values[:, complete]
+        beside = {at: rest[complete] for at, rest in beside.items()}
+        frame = complete_frame(values, beside) if values.size else Frame.empty(places.size)
+        return _Tiles(values=values, rests=beside, frame=frame), True
+
+    def _tasks(self, tiles: _Tiles, *, careful: bool) -> list[_Task]:
+        columns, rows = tiles.values.shape
+        size = tile_rows(columns)
         for worker in self._workers:
-            worker.begin(places.size)
+            worker.begin(columns)
 
         def tile(start: int, worker: _Worker) -> None:
-            here = {at: rest[start : start + size] for at, rest in beside.items()}
-            worker.sums.add(values[:, start : start + size], here, frame, careful=careful)
+            here = {at: rest[start : start + size] for at, rest in tiles.rests.items()}
+            block = tiles.values[:, start : start + size]
+            worker.sums.add(block, here, tiles.frame, careful=careful)
 
-        self._share(partial(tile, start) for start in range(0, rows, size))
-        return joint([worker.sums for worker in self._workers], places, rows, frame)
+        return [partial(tile, start) for start in range(0, rows if columns else 0, size)]
 
-    def _share(self, tasks: Iterable[_Task]) -> None:
-        parallel_map([worker.run for worker in self._workers], _listed(tasks))
+    def _joint(self, tiles: _Tiles, places: Integers, *, careful: bool) -> JointMoments:
+        if not tiles.values.size:
+            return no_rows(places)
+        parts = [worker.sums for worker in self._workers]
+        return joint(parts, places, tiles.values.shape[1], tiles.frame, careful=careful)
 
-
-def _listed(tasks: Iterable[_Task]) -> Iterator[_Task]:
-    yield from tasks
+    def _share(self, *kinds: Iterable[_Task]) -> None:
+        parallel_map([worker.run for worker in self._workers], *kinds)
 
 
 class _Worker:
@@ -194,21 +219,48 @@ class _Columns:
     """(rows,) of a column by itself; None where all values are."""
 
 
-def _group(
-    values: Floats, rests: Rests, places: range, counts: Sequence[PrefixCounts], room: Floats
-) -> list[_Columns]:
-    """Some columns of a unit, together if none has a gap; adds their values to their counts."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Tiles:
+    """Complete rows of the compared columns, which are cut into tiles."""
+
+    values: Floats
+    """(d', rows)"""
+    rests: Rests
+    frame: Frame
+
+
+def _some(values: Floats, places: Integers) -> Floats:
+    return values if places.size == values.shape[0] else values[places]
+
+
+def _seen(values: Floats, rests: Rests, places: range) -> _Seen | None:
+    """Of some columns of a unit; None where one has a gap, or values that float64 does not hold."""
     block = values[places.start : places.stop]
     ends = extremes(block)
     whole = np.isfinite(ends[0]) & np.isfinite(ends[1])
     if not whole.all() or any(place in rests for place in places):
+        return None
+    return ends, frame_of(block, ends, np.zeros(len(places)), as_it_is, as_it_is)
+
+
+def _group(
+    values: Floats,
+    rests: Rests,
+    places: range,
+    seen: _Seen | None,
+    counts: Sequence[PrefixCounts],
+    room: Floats,
+) -> list[_Columns]:
+    """Some columns of a unit, together if none has a gap; adds their values to their counts."""
+    if seen is None:
         return [
             _column(values[place], rests.get(place), place, counts[place], room) for place in places
         ]
+    block = values[places.start : places.stop]
     for column, place in zip(block, places, strict=True):
         counts[place].add(column, room)
     none = np.zeros(len(places), np.int64)
-    sums = column_moments.power_sums(block, room=room, ends=ends)
+    sums = column_moments.power_sums(block, room=room, seen=seen)
     return [_Columns(places=places, sums=sums, missing=none, infinite=none, finite=None)]
 
 

@@ -13,7 +13,9 @@ from tests.workloads.analysis.profile.serial import leaf, profile_of
 from workloads.analysis.arrays import digest
 from workloads.analysis.profile import moments as moments_module
 from workloads.analysis.profile.joint import tile_rows
-from workloads.analysis.profile.moments import Moments
+from workloads.analysis.profile.leaf_numpy import NumpyProfile
+from workloads.analysis.profile.moments import Floats, Moments
+from workloads.analysis.profile.powers import FEW
 
 TABLES = {
     "iris": datasets.load_iris,
@@ -173,3 +175,28 @@ def test_nothing_merged_in_changes_nothing(rows):
     assert int(node.moments.rows) == len(rows)
     counted = node.moments.count + node.moments.missing + node.moments.infinite
     np.testing.assert_array_equal(counted, len(rows))
+
+
+def test_what_a_backend_saw_before_changes_nothing() -> None:
+    """Tiles are multiplied with the care that the unit before needed, which says nothing of this
+    one.
+    """
+    rng = np.random.default_rng(11)
+    light = rng.standard_normal((5, 3 * FEW))
+    heavy = light.copy()
+    heavy[2, 7] = 1e6
+    gaps = light.copy()
+    gaps[1, 3] = np.nan
+    units = {"light": light, "heavy": heavy, "gaps": gaps}
+    alone = {name: _bytes(NumpyProfile(2), unit) for name, unit in units.items()}
+    assert alone["light"] != alone["heavy"]
+    for before in units.values():
+        for name, unit in units.items():
+            backend = NumpyProfile(2)
+            _bytes(backend, before)
+            assert _bytes(backend, unit) == alone[name], name
+
+
+def _bytes(backend: NumpyProfile, unit: Floats) -> list[bytes]:
+    backend.begin_counting(unit.shape[0])
+    return [array.tobytes() for array in backend.unit(unit).arrays().values()]

@@ -1,0 +1,169 @@
+"""Changes made and taken back with both engines, and everything in which these differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from localcloud.deployment.engine.state import State
+from tests.conformance.book import Change, Stacked, base, changed
+from tests.conformance.book.engines import Outcome, Own, Real, drift
+from tests.conformance.book.server import Aws, elsewhere, here
+from tests.conformance.book.steps import contents, deleted_first, grouped, out_of_order
+from tests.localcloud.inventory import inventory
+
+_MOST: Final = 12
+"""Differing resources that are told of one part."""
+
+
+class Pair:
+    """One stack, deployed by each engine into an AWS of its own.
+
+    Args:
+        folder: For everything of both.
+        stack: Name of the stack.
+        bin: Where the CLI is.
+    """
+
+    def __init__(self, folder: Path, stack: str, bin: Path) -> None:  # noqa: A002
+        self._stack, self._exits = stack, ExitStack()
+        enter = self._exits.enter_context
+        self.clouds = [enter(here(folder / "aws-own")), enter(elsewhere(folder / "aws-real"))]
+        self.own = Own(folder / "own", stack, self.clouds[0].client)
+        self.real = Real(folder / "real", stack, provider=self.clouds[1].provider, bin=bin)
+        for engine in (self.own, self.real):
+            engine.of_this_project()
+        self._empty = [_inventory(cloud) for cloud in self.clouds]
+
+    def stop(self) -> None:
+        """Ends both clouds and the provider."""
+        self._exits.close()
+
+    def deploy(self) -> list[str]:
+        """Makes the stack as its file in the repository is; returns the differences."""
+        self._write(base(self._stack))
+        own, real = self._up()
+        return [*compare(own, real), *self._ends()]
+
+    def play(self, change: Change, *, whole: bool = True) -> tuple[dict[str, Any], list[str]]:
+        """Previews a change, and where the `whole` is wanted makes it and takes it back.
+
+        Returns what the CLI did, as `recorded.json` has it, and the differences.
+        """
+        self._write(changed(change))
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            waiting = beside.submit(self.real.preview)
+            own, real = self.own.preview(), waiting.result()
+        found: dict[str, Any] = {"preview": grouped(real.steps)}
+        told = [f"preview: {line}" for line in compare(own, real, change.refused)]
+        if change.refused or real.failures:
+            return {"refused": change.refused}, told
+        if whole:
+            own, real = self._up()
+            found |= {"up": grouped(real.steps), "deleted first": deleted_first(real.steps)}
+            told += [f"up: {line}" for line in (*compare(own, real), *self._ends())]
+            self._write(base(self._stack))
+            own, real = self._up()
+            found["back"] = grouped(real.steps)
+            told += [f"back: {line}" for line in (*compare(own, real), *self._ends())]
+        return found, told
+
+    def _write(self, stacked: Stacked) -> None:
+        self.own.write(stacked)
+        self.real.write(stacked)
+
+    def _up(self) -> tuple[Outcome, Outcome]:
+        before = self.own.state, self.real.state
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            waiting = beside.submit(self.real.up)
+            found = self.own.up(), waiting.result()
+        for outcome, then, now in zip(
+            found, before, (self.own.state, self.real.state), strict=True
+        ):
+            wrong = out_of_order(
+                outcome.steps,
+                (*then.resources, *then.pending_deletion),
+                now.resources,
+            )
+            outcome.order.extend(wrong)
+        return found
+
+    def _ends(self) -> Iterator[str]:
+        yield from ends(self.clouds, (self.own.state, self.real.state))
+        counts = [
+            _kinds(_inventory(cloud) - empty)
+            for cloud, empty in zip(self.clouds, self._empty, strict=True)
+        ]
+        if counts[0] != counts[1]:
+            yield f"in AWS: own {counts[0] - counts[1]}, real {counts[1] - counts[0]}"
+
+
+def ends(clouds: Sequence[Aws], states: tuple[State, State]) -> Iterator[str]:
+    """In what our engine's state and the CLI's differ, and what their clouds have otherwise than
+    they say.
+    """
+    for name, cloud, state in zip(("own", "real"), clouds, states, strict=True):
+        yield from (f"drift of {name}: {line}" for line in drift(cloud, state)[:_MOST])
+    left, right = (contents(state.resources) for state in states)
+    for urn in sorted({*left, *right}):
+        if left.get(urn) != right.get(urn):
+            yield f"inputs of {urn.rpartition(':')[2]}: {_unlike(left.get(urn), right.get(urn))}"
+
+
+def compare(own: Outcome, real: Outcome, refused: str = "") -> Iterator[str]:
+    """In what two outcomes differ."""
+    if own.failures or real.failures or refused:
+        yield from _unlike_words(own, real, refused)
+        return
+    mine, theirs = _reasons(own), _reasons(real)
+    lines = [
+        f"{urn.rpartition(':')[2]}: own {mine.get(urn, [])}, real {theirs.get(urn, [])}"
+        for urn in sorted({*mine, *theirs})
+        if mine.get(urn, []) != theirs.get(urn, [])
+    ]
+    yield from lines[:_MOST]
+    if len(lines) > _MOST:
+        yield f"and {len(lines) - _MOST} more"
+    if (first := deleted_first(own.steps)) != (second := deleted_first(real.steps)):
+        yield f"deleted first: own {first}, real {second}"
+    yield from (f"own order: {line}" for line in own.order)
+    yield from (f"real order: {line}" for line in real.order)
+
+
+def _reasons(outcome: Outcome) -> dict[str, list[str]]:
+    """URN -> what was done with the resource and why, sorted."""
+    found: dict[str, list[str]] = {}
+    for step in outcome.steps:
+        found.setdefault(step.urn, []).append(step.reason)
+    return {urn: sorted(reasons) for urn, reasons in found.items()}
+
+
+def _unlike_words(own: Outcome, real: Outcome, refused: str) -> Iterator[str]:
+    """A refusal has to be one of both engines, and in the same words."""
+    said = " ".join(" ".join(real.failures).split())
+    for failure in own.failures:
+        if " ".join(failure.split()) not in said:
+            yield f"own says {failure!r}, real {said[-1500:]!r}"
+    if not own.failures:
+        yield f"own does it, real says {said[-1500:]!r}"
+    if not refused or refused not in said:
+        yield f"expected {refused or 'no refusal'!r}, real says {said[-1500:]!r}"
+
+
+def _unlike(left: Any, right: Any) -> str:
+    if left is None or right is None:
+        return "only one has it"
+    names = sorted(name for name in {*left, *right} if left.get(name) != right.get(name))
+    return "; ".join(f"{n}: own {left.get(n)!r:.300}, real {right.get(n)!r:.300}" for n in names)
+
+
+def _inventory(cloud: Aws) -> set[str]:
+    return inventory(cloud.client, cloud.account_id)
+
+
+def _kinds(found: Iterable[str]) -> set[tuple[str, int]]:
+    kinds = [" ".join(each.split(" ", 2)[:2]) for each in found]
+    return {(kind, kinds.count(kind)) for kind in kinds}
