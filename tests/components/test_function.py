@@ -162,7 +162,8 @@ def test_archive_holds_all_that_the_functions_import_and_no_caches(tmp_path: Pat
         "workloads/functions/notify.py",
     } <= files.keys()
     assert len(files) == len(archive.assets)
-    assert all(name.endswith(".py") for name in files)
+    assert {Path(name).suffix for name in files} == {".py", ".css", ".js"}
+    assert not [name for name in files if "__pycache__" in name]
     package = tmp_path / "function.zip"
     with zipfile.ZipFile(package, "w") as written:
         for name, asset in files.items():

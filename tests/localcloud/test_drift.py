@@ -97,3 +97,17 @@ def test_what_lies_under_a_delete_marker_goes_too(cloud: LocalCloud) -> None:
     s3.put_bucket_versioning(Bucket="marked", VersioningConfiguration=suspended)
     done = s3.delete_objects(Bucket="marked", Delete={"Objects": [{"Key": "a"}]})
     assert "Errors" not in done
+
+
+def test_a_launch_template_has_the_tags_of_now(cloud: LocalCloud) -> None:
+    ec2 = cloud.client("ec2")
+    specification = {"ResourceType": "launch-template", "Tags": [{"Key": "a", "Value": "1"}]}
+    made = ec2.create_launch_template(
+        LaunchTemplateName="tagged",
+        LaunchTemplateData={"InstanceType": "c6i.large"},
+        TagSpecifications=[specification],
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    ec2.delete_tags(Resources=[made], Tags=[{"Key": "a"}])
+    ec2.create_tags(Resources=[made], Tags=[{"Key": "b", "Value": "2"}])
+    (found,) = ec2.describe_launch_templates(LaunchTemplateIds=[made])["LaunchTemplates"]
+    assert found["Tags"] == [{"Key": "b", "Value": "2"}]
