@@ -185,7 +185,7 @@ class GrowingStates(RunStates):
         if any(each["job_id"] == killed.job_id for each in before):
             # this event came again: the claim may have to be taken over
             return self.claim(run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms)
-        state = str(item.get("state") or "CLAIMED")
+        state = str(item.get("state") or "")  # where there is no such run nobody is at work on it
         more = steps(stage)[sum(each["stage"] == stage for each in before) :]
         if state != "SUBMITTED" or (item.get("jobs") or {}).get(stage) != killed.job_id:
             return state
