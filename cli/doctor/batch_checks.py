@@ -7,6 +7,7 @@ from typing import Any
 
 from cli.doctor.patient import UP, Patient, error, ok, warning
 from cli.questions import Finding
+from cli.why.network import way_causes
 from cli.why.starting import ASKED, start_causes
 
 
@@ -35,6 +36,8 @@ def environments(patient: Patient) -> Iterator[Finding]:
             yield warning("compute", f"environment {name} is disabled and takes no jobs", fix)
         else:
             yield from _image(name, physical, found)
+        for cause in way_causes(patient.account, found) if found is not None else ():
+            yield error("compute", f"environment {name}: {cause.what}", cause.fix)
 
 
 def _image(name: str, physical: str, environment: Mapping[str, Any]) -> Iterator[Finding]:
@@ -74,10 +77,8 @@ def queues(patient: Patient) -> Iterator[Finding]:
         elif queue["status"] == "INVALID":
             yield error("queues", f"{name} is INVALID: {queue.get('statusReason')}", UP)
         elif queue["state"] != "ENABLED":
-            fix = (
-                f"aws batch update-job-queue --job-queue {physical} --state ENABLED, "
-                "unless it is paused or the guard stopped it (docs/runbook.md)"
-            )
+            resume = patient.account.command(f"resume --queue {name}")
+            fix = f"{resume}; where the guard stopped it, see docs/runbook.md first"
             yield error("queues", f"{name} is disabled: it takes no jobs", fix)
         else:
             yield ok("queues", f"{name} is {queue['status']} and {queue['state']}")

@@ -74,7 +74,7 @@ def agent_causes(account: Account, environment: dict[str, Any]) -> Iterator[Caus
         )
         return
     role = roles[0]
-    denied = _denied(account, role["Arn"], _AGENT)
+    denied = denied_actions(account, role["Arn"], _AGENT)
     if denied:
         yield Cause(
             code="INSTANCE-ROLE",
@@ -148,8 +148,8 @@ def _image(
     puller = str(container.get("executionRoleArn") or "") or _instance_role(account, environments)
     arn = f"arn:aws:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
     denied = [
-        *_denied(account, puller, ("ecr:GetAuthorizationToken",)),
-        *_denied(account, puller, _PULL, arn),
+        *denied_actions(account, puller, ("ecr:GetAuthorizationToken",)),
+        *denied_actions(account, puller, _PULL, arn),
     ]
     if puller and denied:
         yield _role_cause("PULL", puller, denied, f"pull the image from {match['repository']}")
@@ -232,7 +232,7 @@ def _secrets(account: Account, container: Mapping[str, Any]) -> Iterator[Cause]:
                 needed="a value",
                 fix="set it (pulumi config set --secret) and run pulumi up",
             )
-        denied = _denied(account, role, ("secretsmanager:GetSecretValue",), arn)
+        denied = denied_actions(account, role, ("secretsmanager:GetSecretValue",), arn)
         if role and denied:
             yield _role_cause(
                 "SECRET-ROLE", role, denied, f"read the secret behind {entry['name']}"
@@ -276,7 +276,9 @@ def _role_cause(code: str, role: str, denied: Sequence[str], what: str) -> Cause
     )
 
 
-def _denied(account: Account, role: str, actions: Sequence[str], resource: str = "*") -> list[str]:
+def denied_actions(
+    account: Account, role: str, actions: Sequence[str], resource: str = "*"
+) -> list[str]:
     """The actions that the policies of a role do not allow; empty where that is not known."""
     if not role:
         return []
