@@ -208,12 +208,23 @@ def test_lustre_lies_beside_its_machines_and_is_the_bucket() -> None:
         "autoExportPolicy": {"events": events},
     }
     (group,) = found.inputs["securityGroupIds"]
-    ports = {
-        (r.inputs["fromPort"], r.inputs["toPort"])
-        for r in made.all(RULE)
-        if r.inputs["securityGroupId"] == group
-    }
-    assert ports == {(988, 988), (1018, 1023)}
+    inwards = [r.inputs for r in made.all(RULE)]
+    out = [
+        r.inputs for r in made.all(RULE.replace("Ingress", "Egress").replace("ingress", "egress"))
+    ]
+    nodes = made.one("aws:ec2/securityGroup:SecurityGroup", "network-hpc").id
+    for rules, here, there in (
+        (inwards, group, group),
+        (inwards, group, nodes),
+        (inwards, nodes, group),  # servers call clients back
+        (out, group, group),
+        (out, group, nodes),
+    ):
+        assert {
+            (r["fromPort"], r["toPort"])
+            for r in rules
+            if (r["securityGroupId"], r.get("referencedSecurityGroupId")) == (here, there)
+        } == {(988, 988), (1018, 1023)}
 
 
 def test_instances_mount_lustre_before_they_take_jobs() -> None:
