@@ -166,7 +166,7 @@ def _links(target: Target, run: Run, stages: list[StageJob], *, has_report: bool
         found["report"] = f"s3://{target.output('results_bucket')}/{run.report_key}"
         found["findings"] = f"s3://{target.output('results_bucket')}/{run.findings_key}"
     if target.endpoint_url is None:
-        region = target.outputs["region"]
+        region = target.output("region")
         console = f"https://{region}.console.aws.amazon.com/batch/home?region={region}"
         for each in stages:
             name = "fallback" if each["fallback"] else each["stage"]

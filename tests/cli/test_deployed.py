@@ -13,8 +13,10 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
+from cli import service
 from cli.doctor import command as doctor
 from cli.doctor import drift
 from cli.doctor.checks import examine
@@ -57,6 +59,44 @@ def errors(at: tuple[LocalCloud, Target]) -> dict[str, str]:
             assert each.fix
             found[each.check] = f"{found.get(each.check, '')} {each.what}".strip()
     return found
+
+
+def test_what_aws_does_not_tell_is_a_warning_and_nothing_else(
+    at: tuple[LocalCloud, Target],
+) -> None:
+    cloud, target = at
+    denied = {"*"}
+    asked: set[str] = set()
+
+    def client(service: str) -> Any:
+        made = cloud.client(service)
+
+        def deny(model: Any, **_: Any) -> None:
+            asked.add(f"{service}.{model.name}")
+            if denied & {"*", f"{service}.{model.name}"}:
+                raise ClientError({"Error": {"Code": "AccessDeniedException"}}, model.name)
+
+        made.meta.events.register("before-call", deny)
+        return made
+
+    def findings() -> dict[str, set[str]]:
+        account = Account(client=client, outputs=target.outputs, now=cloud.now)
+        found: dict[str, set[str]] = {"ok": set(), "warning": set(), "error": set()}
+        for each in examine(Patient(account)):
+            found[each.level].add(each.what)
+        return found
+
+    nothing = findings()
+    assert (nothing["ok"], nothing["error"]) == (set(), set())
+    assert len(nothing["warning"]) > 5
+    denied.clear()
+    well = findings()
+    for operation in sorted(asked):
+        denied.clear()
+        denied.add(operation)
+        found = findings()
+        assert found["error"] <= well["error"], operation
+        assert found["ok"] <= well["ok"], operation
 
 
 # the rehearsal pushes no images, and its jobs need none
@@ -302,6 +342,9 @@ def test_what_pulumi_refuses_is_one_sentence(
         drift.show(Console(file=io.StringIO()), "prod", as_json=False)
 
 
-def test_drift_needs_a_stack() -> None:
-    with pytest.raises(CliError, match="name it with --stack"):
+def test_drift_without_a_stack_needs_the_rehearsal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "ENDPOINT", tmp_path / "none.json")
+    with pytest.raises(CliError, match="nothing is up; start it with `up`"):
         drift.show(Console(file=io.StringIO()), "", as_json=False)

@@ -28,7 +28,7 @@ from workloads.contract import STAGES, ContractError, Run, Stage
 from workloads.functions import arrays, clients, forms, growth, run_messages, slack
 from workloads.functions.blocked import tell_blocked
 from workloads.functions.cancelling import cancel_run
-from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
+from workloads.functions.ending import command, fail_and_tell, has_ended, key_and_stack
 from workloads.functions.execution_failures import execution_ended
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause, explain, for_run, is_cascade
@@ -99,7 +99,8 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     if more is not None:
         return more
     stage, cause = _cause(run, detail, shard)
-    cause = for_run(cause, **key_and_stack(states, run))
+    found = key_and_stack(states, run)
+    cause = for_run(cause, **found)
     described = {
         **detail,
         "tags": {**(detail.get("tags") or {}), **({contract.STAGE_TAG: stage} if stage else {})},
@@ -109,7 +110,13 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         run,
         cause,
         lambda spending: failure_message(
-            run, stage, cause, detail, spending, region=str(event.get("region") or "")
+            run,
+            stage,
+            cause,
+            detail,
+            spending,
+            region=str(event.get("region") or ""),
+            known=bool(found["key"]),
         ),
         lambda: spending_of(states, run, described),
         created_ms=created_ms,
@@ -172,8 +179,11 @@ def failure_message(
     spending: Spending | None,
     *,
     region: str,
+    known: bool,
 ) -> slack.Message:
-    """What failed, which run, why, what to do, what it cost, and where the logs are."""
+    """What failed, which run, why, what to do, what it cost, and where the logs are: of a run that
+    is `known`, which an upload began, by our own command.
+    """
     what = f"{stage or detail.get('jobName') or 'a job'} failed"
     title = run_messages.title(run, _variable(detail, contract.ENV_INPUT_KEY), what)
     attempts = detail.get("attempts") or []
@@ -192,18 +202,25 @@ def failure_message(
     ]
     logs = _logs(detail)
     if logs:
-        group, stream = logs
-        # get-log-events and not tail, which version 1 of the aws CLI lacks
-        command = (
-            f"aws logs get-log-events --log-group-name {group} --log-stream-name {stream} --query"
-            " 'events[].message' --output text"
+        shown = (
+            command(f"logs {run.run_id}{f' --stage {stage}' if stage else ''}")
+            if known
+            else _aws_command(*logs, region)
         )
-        command += f" --region {region}" if region else ""
-        blocks.append(slack.section(f"*Log*\n{slack.code(command)}"))
+        blocks.append(slack.section(f"*Log*\n{slack.code(shown)}"))
     if region:
         page = f"https://{region}.console.aws.amazon.com/batch/home?region={region}#jobs/detail/{quote(str(detail['jobId']))}"
         blocks.append(slack.context(slack.link(page, "The job in the AWS console")))
     return slack.Message(text=slack.escape(f"{title}: {cause.error}"), blocks=tuple(blocks))
+
+
+def _aws_command(group: str, stream: str, region: str) -> str:
+    """Shows a log stream. get-log-events and not tail, which version 1 of the aws CLI lacks."""
+    shown = (
+        f"aws logs get-log-events --log-group-name {group} --log-stream-name {stream} --query"
+        " 'events[].message' --output text"
+    )
+    return shown + (f" --region {region}" if region else "")
 
 
 def _containers(detail: dict[str, Any]) -> Iterator[dict[str, Any]]:

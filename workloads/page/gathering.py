@@ -16,7 +16,7 @@ from workloads.page.rows import Row, row_of
 from workloads.run_index import Entry, RunIndex, entry_of, plain
 
 NEWEST: Final = 300
-"""Runs of the first page: most of a year of one daily file, and a quarter of a megabyte."""
+"""Runs of the first page: most of a year of one daily file, and 400 KB of HTML."""
 OF_MONTH: Final = 1000
 """Runs of the page of a month."""
 _KEYS_AT_ONCE: Final = 100
@@ -41,7 +41,7 @@ class Pages:
             known: rows that an earlier writer of the page knew.
             own: a run whose state is read from the table itself, because it has just changed.
         """
-        entries = list(islice(self.index.by_claim(), NEWEST))
+        entries = list(islice(self.index.by_claim(at_first=NEWEST), NEWEST))
         oldest = entries[-1].claimed_ms if len(entries) == NEWEST else 0
         rows = self._rows(entries, known, own, lambda row: row.begun_ms > oldest)
         return sorted(rows, key=lambda row: (-row.begun_ms, row.run_id))[:NEWEST]
@@ -54,7 +54,8 @@ class Pages:
             known: rows that an earlier writer of the page knew.
             own: a run whose state is read from the table itself, because it has just changed.
         """
-        entries = list(islice(self.index.by_id(first=f"{month}00", last=f"{month}99"), OF_MONTH))
+        of_month = self.index.by_id(first=f"{month}00", last=f"{month}99", at_first=OF_MONTH)
+        entries = list(islice(of_month, OF_MONTH))
         last = entries[-1].run_id if len(entries) == OF_MONTH else ""
         rows = self._rows(entries, known, own, lambda row: row.run_id > last)
         here = (row for row in rows if row.run_id.startswith(month))
@@ -65,7 +66,7 @@ class Pages:
         found: list[str] = []
         last = ""
         while True:
-            entry = next(self.index.by_id(last=last), None)
+            entry = next(self.index.by_id(last=last, at_first=1), None)
             if entry is None:
                 return found
             month = entry.run_id[:6]
