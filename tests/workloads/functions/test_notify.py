@@ -146,10 +146,7 @@ def test_the_stages_own_words_are_told_once_and_cascades_are_silent(world):
         "job-1",
     ):
         assert part in text
-    assert (
-        "aws logs get-log-events --log-group-name /batch/dev --log-stream-name"
-        " preprocess/default/abc" in text
-    )
+    assert f"`batchref logs {RUN.run_id} --stage preprocess" in text
     assert "#jobs/detail/job-1" in text
 
 
