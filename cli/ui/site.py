@@ -111,7 +111,7 @@ class Site:
     def month(self, month: str) -> Answer:
         """The page of a month, YYYYMM."""
         with self._lock:
-            rows = self._pages.month(month, self._known.get(month, {}))
+            rows = self._pages.look().month(month, self._known.get(month, {}))
             self._known[month] = {row.run_id: row for row in rows}
         page = Page(
             stack=self.stack,
@@ -178,7 +178,7 @@ class Site:
         with self._lock:
             known = self._known.get("", {})
             if time.monotonic() - self._newest_at > _FRESH_SECONDS:
-                known = {row.run_id: row for row in self._pages.newest(known)}
+                known = {row.run_id: row for row in self._pages.look().newest(known)}
                 self._known[""] = known
                 self._newest_at = time.monotonic()
             return list(known.values())

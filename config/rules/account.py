@@ -65,7 +65,7 @@ class StackNameFitsNames(Rule):
                 f"it has {len(config.name)} characters, and automatic names have room for"
                 f" {longest} of them"
             )
-            pattern = f"${{project}}-{short}-${{name}}-${{hex(5)}}"
+            pattern = f"${{project}}-{short}-${{name}}-${{hex(4)}}"
             fix = (
                 f"name the stack {short}; one that exists keeps its name with `pulumi:autonaming:"
                 f' {{pattern: "{pattern}"}}` in its file (docs/runbook.md)'

@@ -16,7 +16,8 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from cli import service
+from cli import pulumi as pulumi_cli
+from cli import refresh, service
 from cli.doctor import command as doctor
 from cli.doctor import drift
 from cli.doctor.checks import examine
@@ -24,10 +25,13 @@ from cli.doctor.patient import Patient
 from cli.errors import CliError, ExitCode
 from cli.rightsize import command as rightsize
 from cli.schema import document_schema
+from cli.service import Endpoint
 from cli.target import Target
 from cli.why.account import Account
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy
+from localcloud.deployment.engine.checkpoint import checkpoint
+from tests.support.documents import validated
 from workloads.contract import STAGES, Run
 from workloads.records import StageRecord, Used
 
@@ -35,14 +39,26 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCloud, Target]]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cloud")
+
+
+@pytest.fixture(scope="module")
+def at(folder: Path) -> Iterator[tuple[LocalCloud, Target]]:
+    with LocalCloud(folder, images={}) as cloud:
         secrets = {"batch-reference:slack-webhook-url": cloud.slack.url}
-        outputs = deploy(ROOT, "local", cloud.client, secrets=secrets).outputs
+        made = deploy(ROOT, "local", cloud.client, secrets=secrets)
+        state = checkpoint(
+            made.state,
+            exports=made.outputs,
+            settings={"region": cloud.region},
+            passphrase=pulumi_cli.PASSPHRASE,
+        )
+        (folder / "stack.json").write_text(state)
         yield (
             cloud,
             Target(
-                outputs=outputs,
+                outputs=made.outputs,
                 endpoint_url=cloud.endpoint_url,
                 credentials=cloud.deployer.credentials,
             ),
@@ -340,6 +356,43 @@ def test_what_pulumi_refuses_is_one_sentence(
     pulumi(answer, code)
     with pytest.raises(CliError, match=r"no stack named|expired token"):
         drift.show(Console(file=io.StringIO()), "prod", as_json=False)
+
+
+def test_drift_and_refresh_of_the_rehearsal_say_what_was_changed_by_hand(
+    at: tuple[LocalCloud, Target],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cloud, target = at
+    up = Endpoint(
+        pid=os.getpid(),
+        started=0.0,
+        stack="local",
+        url=cloud.endpoint_url,
+        access_key=cloud.deployer.access_key,
+        secret=cloud.deployer.secret,
+        account_id=cloud.account_id,
+        job_path="",
+        images=(),
+        containers="",
+        limits_not_enforced=(),
+        roles={},
+        outputs=target.outputs,
+        pulumi={"checkpoint": str(folder / "stack.json")},
+    )
+    monkeypatch.setattr(service, "running", lambda: up)
+    queue = target.outputs["queues"]["main"]
+    cloud.client("batch").update_job_queue(jobQueue=queue, priority=77)
+    console = Console(file=io.StringIO())
+    assert drift.show(console, "", as_json=True) == ExitCode.NOT_READY
+    found = validated("drift", capsys.readouterr().out)["differences"]
+    assert {"update": ["priority"]} in [
+        {each["operation"]: each["properties"]} for each in found if each["name"] == "queues-main"
+    ]
+    refresh.run(console, as_json=True)
+    changed = validated("refresh", capsys.readouterr().out)
+    assert {"priority": "update"} in [each["paths"] for each in changed]
 
 
 def test_drift_without_a_stack_needs_the_rehearsal(

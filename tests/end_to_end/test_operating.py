@@ -209,6 +209,7 @@ def _memory(stack: Planted, run: Run, stage: Stage) -> set[str]:
 def test_a_stage_that_is_killed_for_its_memory_begins_again_with_more(
     stack: Planted, batchref: Operator
 ) -> None:
+    assert batchref.json("up")["outputs"]["queues"] == stack.ready.outputs["queues"]
     run = stack.upload(needs_mib={"preprocess": 7000})
     _reaches(stack, run, "SUCCEEDED")
     shown = batchref.json("show", run.run_id)

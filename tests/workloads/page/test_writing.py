@@ -72,6 +72,9 @@ def test_the_page_tells_of_all_runs_and_their_month_too(table: Any) -> None:
     body = s3.get_bytes(BUCKET, contract.RUNS_PAGE_KEY)
     assert b'href="months/2026-01.html"' in body
     assert b"2025-12.html" not in body, "no link to a page that is not there"
+    asked = _asked()
+    refresh(last)
+    assert len(asked) == 8, "the whole index is one look; then the run itself for two pages"
 
 
 def test_whoever_loses_the_race_writes_over_what_the_winner_wrote(
@@ -172,11 +175,7 @@ def test_a_page_of_many_runs_is_cut_and_costs_few_calls(
     refresh(last)
     assert len(read()) == 20
     assert len(read("months/2026-01.html")) == 15
-    asked: list[tuple[str, Any]] = []
-    clients.dynamodb().meta.events.register(
-        "provide-client-params.dynamodb",
-        lambda model, params, **_: asked.append((model.name, params)),
-    )
+    asked = _asked()
     last = put(table, 121)
     assert refresh(last) == "written"
     keys = [
@@ -188,6 +187,16 @@ def test_a_page_of_many_runs_is_cut_and_costs_few_calls(
     assert sorted(keys) == sorted(2 * [last.state_key["sk"], last.summary_item_key["sk"]])
     assert len(asked) == 16, "six states by either index, and those keys of each page"
     assert next(iter(read())) == last.run_id
+
+
+def _asked() -> list[tuple[str, Any]]:
+    """Operation and parameters of each call of DynamoDB from now on."""
+    asked: list[tuple[str, Any]] = []
+    clients.dynamodb().meta.events.register(
+        "provide-client-params.dynamodb",
+        lambda model, params, **_: asked.append((model.name, params)),
+    )
+    return asked
 
 
 def test_nothing_that_aws_says_stops_whoever_ends_a_run(
