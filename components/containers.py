@@ -103,7 +103,7 @@ def container_properties(args: ContainerArgs) -> dict[str, Any]:
                 "awslogs-stream-prefix": args.log_stream_prefix,
             },
         },
-        **(_FARGATE if placement.fargate else _on_instances(args.job, placement)),
+        **(_on_fargate(args.job) if placement.fargate else _on_instances(args.job, placement)),
     }
     for member, shared in zip(("volumes", "mountPoints"), args.mounts, strict=True):
         if shared:
@@ -116,6 +116,12 @@ _FARGATE: Final[Mapping[str, Any]] = {
     "fargatePlatformConfiguration": {"platformVersion": "LATEST"},
     "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
 }
+
+
+def _on_fargate(job: Job) -> dict[str, Any]:
+    if job.ephemeral_storage_gib is None:
+        return dict(_FARGATE)
+    return {**_FARGATE, "ephemeralStorage": {"sizeInGiB": job.ephemeral_storage_gib}}
 
 
 def _requirements(job: Job) -> list[dict[str, str]]:

@@ -61,6 +61,13 @@ class _Job(Section):
         ge=1,
         le=10,
     )
+    ephemeral_storage_gib: int | None = setting(
+        None,
+        about="Disk of the container on Fargate, which has 20 GiB otherwise.",
+        change="new revision",
+        ge=21,
+        le=200,
+    )
     share_identifier: ShareIdentifier | None = setting(
         None, about="Share on a queue with a fair-share policy.", change="in place"
     )

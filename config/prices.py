@@ -27,7 +27,11 @@ twelve.
 """
 _FARGATE_MAX_GIB_PER_VCPU: Final = 8
 
+_FARGATE_FREE_GIB: Final = 20
+"""Disk that a Fargate task has at no cost (AWS Fargate pricing)."""
+
 Service = Literal[
+    "fargate-storage-gib-hour",
     "nat-gateway-hour",
     "interface-endpoint-zone-hour",
     "public-ipv4-hour",
@@ -203,6 +207,8 @@ def _machines(job: Job, environment: Environment) -> Machines:
     if isinstance(environment, FargateEnvironment):
         fargate, gib = ec2_facts().fargate, job.memory_mib / 1024
         price = job.vcpus * fargate.usd_per_vcpu_hour + gib * fargate.usd_per_gib_hour
+        more = max(0, (job.ephemeral_storage_gib or 0) - _FARGATE_FREE_GIB)
+        price += more * service_prices().prices["fargate-storage-gib-hour"].usd
         what = f"{job.vcpus:g} vCPUs, {gib:g} GiB of Fargate"
         return Machines(
             what=what,

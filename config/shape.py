@@ -62,10 +62,6 @@ _LEFT_OUT: Final = {
         "the range is 0: and open, so that a submission may name another number of nodes than"
         " `nodes`"
     ),
-    "ephemeral_storage_gib": (
-        "it exists on Fargate alone; on instances root_volume_gib and scratch say how much room"
-        " there is"
-    ),
     "cpu_tag": _DIGESTS,
     "gpu_tag": _DIGESTS,
 }

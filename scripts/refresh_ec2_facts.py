@@ -41,6 +41,7 @@ _USAGE: Final = {
     "kms-key-month": ("awskms", "KMS-Keys"),
     "s3-gb-month": ("AmazonS3", "TimedStorage-ByteHrs"),
     "ecr-gb-month": ("AmazonECR", "TimedStorage-ByteHrs"),
+    "fargate-storage-gib-hour": ("AmazonECS", "Fargate-EphemeralStorage-GB-Hours"),
     "efs-gb-month": ("AmazonEFS", "TimedStorage-ByteHrs"),
     "efs-provisioned-mibps-month": ("AmazonEFS", "ProvisionedTP-MiBpsHrs"),
 }

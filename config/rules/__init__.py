@@ -66,6 +66,7 @@ RULES: Final[tuple[Rule, ...]] = (
     capacity.JobSize(),
     fargate.FargateJobSize(),
     fargate.GpusAreNotOnFargate(),
+    fargate.EphemeralStorageIsOnFargate(),
     fargate.FargateRanksTalk(),
     gpus.GpuJobBootsGpuImage(),
     gpus.ImageServesFamily(),

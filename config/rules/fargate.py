@@ -59,6 +59,31 @@ class FargateJobSize(Rule):
                 )
 
 
+class EphemeralStorageIsOnFargate(Rule):
+    """A container's own disk has a size on Fargate alone."""
+
+    code = "FARGATE-STORAGE"
+    reason = "RegisterJobDefinition refuses ephemeralStorage for jobs on instances."
+    source = "AWS Batch API, ContainerProperties ephemeralStorage"
+    reads = frozenset({"environments", "jobs", "queues"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Each size of a job that runs on instances."""
+        for stage, job in jobs(config).items():
+            found = environments_of(config, job.queue)
+            if job.ephemeral_storage_gib is None or any(
+                isinstance(each, FargateEnvironment) for each in found.values()
+            ):
+                continue
+            if found:
+                yield self.problem(
+                    f"jobs.{stage}.ephemeral_storage_gib",
+                    job.ephemeral_storage_gib,
+                    f"queue {job.queue} has instances, whose disks the containers share",
+                    "remove it, and set root_volume_gib or scratch of the environment",
+                )
+
+
 class GpusAreNotOnFargate(Rule):
     """A job that asks for GPUs is not sent to Fargate."""
 

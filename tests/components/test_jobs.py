@@ -177,6 +177,16 @@ def test_analysis_of_one_node_is_a_plain_container_job_which_may_run_on_spot() -
     assert made.exports["analysis_is_multi_node"] is False
 
 
+def test_the_disk_of_a_fargate_job() -> None:
+    made = deploy("dev", changes={"jobs": {"preprocess": {"ephemeral_storage_gib": 40}}})
+    containers = {
+        stage: _container(made.one(DEFINITION, f"jobs-{stage}"))
+        for stage in ("preprocess", "postprocess")
+    }
+    assert containers["preprocess"]["ephemeralStorage"] == {"sizeInGiB": 40}
+    assert "ephemeralStorage" not in containers["postprocess"]
+
+
 def test_fargate_jobs_have_nothing_of_instances() -> None:
     made = deployed("dev")
     for stage in ("preprocess", "postprocess"):

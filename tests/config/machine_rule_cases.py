@@ -187,6 +187,14 @@ CASES: dict[str, list[Case]] = {
             postprocess_on(FARGATE) | {"jobs.postprocess.attempts": 1},
         ),
     ],
+    "FARGATE-STORAGE": [
+        Case(
+            {"jobs.postprocess.ephemeral_storage_gib": 40},
+            "jobs.postprocess.ephemeral_storage_gib",
+            ("queue main has instances",),
+            {**postprocess_on(FARGATE), "jobs.postprocess.ephemeral_storage_gib": 40},
+        )
+    ],
     "SCRATCH": [
         Case(
             {**on_nodes({"scratch": True})},

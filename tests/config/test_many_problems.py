@@ -63,9 +63,9 @@ DEFECTS = [
     ("a closed node range", "SHAPE-UNKNOWN-FIELD", "jobs.analysis.target_nodes", "open"),
     (
         "ephemeral storage for a job on EC2",
-        "SHAPE-UNKNOWN-FIELD",
+        "FARGATE-STORAGE",
         "jobs.analysis.ephemeral_storage_gib",
-        "Fargate alone",
+        "has instances",
     ),
     (
         "four machines of 192 vCPUs in an environment of 64",
