@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from cli.follow import RunStatus, look
 from cli.rehearsal import Rehearsal
+from config.stack import NAMESPACE
 from localcloud.http.front import Fault
 from localcloud.iam.access import Principal
 from localcloud.protocol.wire import Call, Reply, WireError
@@ -27,6 +28,7 @@ FINISHED_BY: Final = 7
 """Hours of the day, in UTC, of the config below."""
 BUDGET_USD: Final = 100.0
 _PATIENCE: Final = 60.0
+_PREFIX: Final = f"{NAMESPACE}-local-"
 _SHORT: Final = {"IntervalSeconds": 1, "MaxDelaySeconds": 1}
 
 
@@ -101,6 +103,10 @@ class Scene:
         name = self.ready.outputs["submit_function"]
         self.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event).encode())
 
+    def asked(self, action: str, *, since: int) -> bool:
+        """Whether a permission was needed since so many were."""
+        return any(each.action == action for each in self.ready.cloud.asked[since:])
+
     def look(self, run: Run) -> RunStatus:
         """How far a run has come."""
         return look(self.client("dynamodb"), self.client("batch"), self.ready.outputs["table"], run)
@@ -135,14 +141,14 @@ class Scene:
 
     @cached_property
     def functions(self) -> dict[str, dict[str, Any]]:
-        """Functions of the stack by a short name that their roles share: name, role, queue of dead
-        letters.
+        """Functions of the stack by what the program calls them: name, role, log group, queue of
+        dead letters.
         """
         found = {}
         for page in self.client("lambda").get_paginator("list_functions").paginate():
             for each in page["Functions"]:
                 name = str(each["FunctionName"])
-                found[name.partition("-function")[0]] = {
+                found[logical(name)] = {
                     "name": name,
                     "role": each["Role"].rsplit("/", 1)[-1],
                     "group": each["LoggingConfig"]["LogGroup"],
@@ -227,6 +233,11 @@ class Scene:
                 object_hook=_short,
             )
             machines.update_state_machine(stateMachineArn=arn, definition=json.dumps(text))
+
+
+def logical(name: str) -> str:
+    """What the program calls a resource: its name without project, stack and random digits."""
+    return name.removeprefix(_PREFIX).rpartition("-")[0]
 
 
 def _short(found: dict[str, Any]) -> dict[str, Any]:

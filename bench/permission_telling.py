@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from bench.permission_scene import Scene
+from cli.doctor.function_checks import schedules
+from cli.doctor.patient import Patient
+from cli.why.account import Account
 
 
 class Telling:
@@ -43,11 +46,22 @@ class Telling:
             if (alarm := self._alarm()) and (written or "lost-letters" in alarm):
                 return f"{written}{', ' if written else ''}alarm {alarm}"
             time.sleep(0.3)
+        if "letters" in self._own and (said := self._by_doctor()):
+            return said
         written = written or self._in_a_log()
         messages = self._scene.ready.cloud.slack.messages[self._slack :]
         if written and any(" failed" in json.dumps(message) for message in messages):
             return f"{written}, where Slack leads to"  # every message of a failed stage does
         return f"{written}, no alarm" if written else ""
+
+    def _by_doctor(self) -> str:
+        """What `doctor` says of the schedules, whose failures EventBridge Scheduler tells nobody
+        where it may not even keep them.
+        """
+        ready = self._scene.ready
+        account = Account(client=ready.client, outputs=ready.outputs, now=ready.cloud.now)
+        found = [finding.what for finding in schedules(Patient(account)) if finding.fix]
+        return "doctor" if any(self._action in what for what in found) else ""
 
     def _to_people(self) -> str:
         scene = self._scene

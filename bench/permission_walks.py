@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from bench.permission_scene import BAD, BUDGET_USD, FILE_BY, FINISHED_BY, GOOD, Scene, setting
+from bench.permission_scene import (
+    BAD,
+    BUDGET_USD,
+    FILE_BY,
+    FINISHED_BY,
+    GOOD,
+    Scene,
+    logical,
+    setting,
+)
 from tests.localcloud.conftest import forward
 from workloads import contract, metrics
 
@@ -125,8 +134,9 @@ def messages_kept(scene: Scene) -> None:
     try:
         run = scene.upload(BAD)
         scene.wait(lambda: scene.depth(notify))
+        asked = len(scene.ready.cloud.asked)
         scene.ready.cloud.tick()  # in vain
-        scene.wait(lambda: False, seconds=3)
+        scene.wait(lambda: scene.asked("sqs:ChangeMessageVisibility", since=asked))
     finally:
         slack.recover()
     scene.wait(lambda: not scene.ready.cloud.tick() and scene.told(run.run_id), seconds=20)
@@ -266,7 +276,7 @@ def day(scene: Scene) -> None:
     uploads = next(
         rule["Name"]
         for rule in events.list_rules()["Rules"]
-        if rule["Name"].startswith("pipeline-uploads-rule")
+        if logical(rule["Name"]).startswith("pipeline-uploads")
     )
     events.disable_rule(Name=uploads)
     try:

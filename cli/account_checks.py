@@ -13,7 +13,7 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
-from cli.log_checks import of_functions, of_machines
+from cli.log_checks import of_functions, of_machines, of_stages
 from cli.questions import Finding, Questions
 from components.context import STACK_TAG
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
@@ -380,8 +380,8 @@ def subnet_addresses(asked: Questions) -> Iterator[Finding]:
 
 
 def logs(asked: Questions) -> Iterator[Finding]:
-    """What functions and state machines of the stack say is written: see cli/log_checks.py."""
-    for what, said, fix in (*of_functions(asked), *of_machines(asked)):
+    """What functions, state machines and stages say is written: see cli/log_checks.py."""
+    for what, said, fix in (*of_functions(asked), *of_machines(asked), *of_stages(asked)):
         yield Finding(level="error" if fix else "ok", check="logs", what=f"{what}: {said}", fix=fix)
 
 

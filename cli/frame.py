@@ -65,10 +65,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-out: Final = Console()
-"""Standard output."""
-err: Final = Console(stderr=True)
-"""Standard error."""
+out: Final = Console(markup=False, emoji=False)
+"""Standard output. What stands in brackets is text, whoever wrote it: a console that reads markup
+would take the colour, or the link, that a file name or AWS's reason asks for.
+"""
+err: Final = Console(stderr=True, markup=False, emoji=False)
+"""Standard error, likewise."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Deployed = Annotated[

@@ -9,7 +9,7 @@ ENABLED: a disabled one refuses jobs, which would fail runs under way.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -125,15 +125,19 @@ def pause(target: Target, queues: Sequence[str], *, reason: str, as_json: bool) 
 
 def resume(target: Target, queues: Sequence[str], *, as_json: bool) -> int:
     """Ends the pause of the pipeline and begins what waits, oldest first; or that of the queues.
+    A queue that is disabled, as by the guard of the budget, is enabled.
 
     Raises CliError.
     """
     known = {each.queue: each for each in pauses(target)}
-    queues = list(_names(target, queues))
-    unknown = [name for name in queues if name not in known]
+    physical = _names(target, queues)
+    queues, disabled = list(physical), _disabled(target, physical)
+    unknown = [name for name in queues if name not in known and name not in disabled]
     if unknown:
         raise CliError(f"queue {unknown[0]} is not paused", ExitCode.RUN_FAILED)
-    for name in queues:
+    for name in disabled:
+        target.client("batch").update_job_queue(jobQueue=physical[name], state="ENABLED")
+    for name in (each for each in queues if each in known):
         held = {
             environment
             for each in known.values()
@@ -239,6 +243,12 @@ def _names(target: Target, queues: Iterable[str]) -> dict[str, str]:
             )
         found[name] = known[name]
     return found
+
+
+def _disabled(target: Target, queues: Mapping[str, str]) -> list[str]:
+    """Those of the queues, by name, that take no jobs."""
+    states = {each["jobQueueName"]: each["state"] for each in _pages(target, "describe_job_queues")}
+    return [name for name, physical in queues.items() if states.get(physical) == "DISABLED"]
 
 
 def _environments(queue: dict[str, Any]) -> list[str]:

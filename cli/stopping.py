@@ -34,26 +34,28 @@ def cancel(console: Console, target: Target, name: str, *, reason: str, as_json:
     """Ends the run as CANCELLED, tells Slack once, stops its execution, terminates its jobs, and
     waits for their ends.
 
-    May be repeated: what an interrupted one has left is stopped by the next. Raises CliError.
+    May be repeated: what an interrupted one has left is stopped by the next. Of a run that has
+    ended otherwise, jobs that are still there are stopped, and its state stays. Raises CliError.
     """
     entry = runs_index.find(target, name)
     before = runs_index.state_item(target, entry.run)
     state = str(before.get("state") or "")
-    if state in ENDED and state != "CANCELLED":
+    if state in ENDED and state != "CANCELLED" and not _active(target, entry):
         raise CliError(
             f"run {entry.run_id} has ended as {state}; there is nothing to cancel",
             ExitCode.RUN_FAILED,
         )
     by = caller(target)
-    if state != "CANCELLED":
+    if state not in ENDED:
         _end(target, entry, int(before.get("attempt") or 1), by=by, reason=reason)
+    ended = state if state in ENDED else "CANCELLED"
     said = f"cancelled by {by}" + (f": {reason}" if reason else "")
     with console.status("stopping execution and jobs"):
         execution = _stop_execution(target, entry, before, said)
         stopped, left = _stop_jobs(target, entry, said)
     document: Cancelled = {
         "run_id": entry.run_id,
-        "state": "CANCELLED",
+        "state": ended,
         "by": by,
         "execution_stopped": execution,
         "jobs_stopped": sorted(stopped),
@@ -63,7 +65,7 @@ def cancel(console: Console, target: Target, name: str, *, reason: str, as_json:
         print_json(document)
     else:
         parts = ["its execution", f"{len(stopped)} jobs"] if execution else [f"{len(stopped)} jobs"]
-        say(f"run {entry.run_id} is CANCELLED; stopped: {' and '.join(parts)}")
+        say(f"run {entry.run_id} is {ended}; stopped: {' and '.join(parts)}")
         if left:
             say(
                 f"still ending: {', '.join(sorted(left))}; `batchref show {entry.run_id}` says when"
@@ -140,7 +142,7 @@ def _stop_jobs(target: Target, entry: Entry, reason: str) -> tuple[set[str], set
     deadline = time.monotonic() + _END_SECONDS
     quiet = 0
     while True:
-        active = {job["jobId"] for job in jobs_of(target, entry) if job["status"] not in _JOB_ENDED}
+        active = _active(target, entry)
         if active - stopped:
             terminate(target, sorted(active - stopped), reason)
             stopped |= active
@@ -148,6 +150,11 @@ def _stop_jobs(target: Target, entry: Entry, reason: str) -> tuple[set[str], set
         if quiet == 2 or time.monotonic() > deadline:
             return stopped, active
         time.sleep(_SETTLE_SECONDS if quiet else 1.0)
+
+
+def _active(target: Target, entry: Entry) -> set[str]:
+    """Ids of the jobs of the run that have not ended."""
+    return {job["jobId"] for job in jobs_of(target, entry) if job["status"] not in _JOB_ENDED}
 
 
 def jobs_of(target: Target, entry: Entry) -> list[dict[str, Any]]:

@@ -204,8 +204,8 @@ async def _drained(environment: str, cluster: str, minutes: int) -> None:
             raise RuntimeError(
                 f"after {minutes} minutes {counted} still run in compute environment {environment}."
                 " It stays, no queue of this stack sends jobs there, and its instances cost money;"
-                " the next update deletes it. Run that when the jobs have ended, or end them (`aws"
-                " batch terminate-job`), or give update_timeout_minutes more"
+                " the next update deletes it. Run that when the jobs have ended, or end their runs"
+                " (`batchref cancel RUN`), or give update_timeout_minutes more"
             )
         if tasks and not told:
             told = True

@@ -193,16 +193,16 @@ class LocalCloud:
             client=self.client,
             engine=self.engine,
         )
-        store = Store(state)
+        store, reachability = Store(state), Reachability(state, access)
         shared = self.directory / "shared"
         stack.callback(shutil.rmtree, shared, ignore_errors=True)
         fsx, efs = Fsx(state, self.client, shared), EfsSettings(state, shared)
         volumes = Volumes(state, access, fsx, shared)
         self.batch = DataPlane(
             store=store,
-            factory=ContainerFactory(host, state, access, volumes),
+            factory=ContainerFactory(host, state, access, volumes, reachability),
             publish=functools.partial(_publish, bus, metrics),
-            joinable=Reachability(state, access).problem,
+            joinable=reachability.problem,
             metadata_urls=lambda task_id: (
                 f"{self.endpoint_url}{METADATA_PATH}{task_id}",
                 f"{self.endpoint_url}{INSTANCE_PATH}{task_id}",

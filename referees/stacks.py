@@ -1,5 +1,5 @@
-"""What each stack file makes, as Pulumi registered it: dev, prod and the examples, evaluated
-against an AWS of the tests.
+"""What each stack file makes, as Pulumi registered it: dev and prod with either orchestrator, and
+the examples, evaluated against an AWS of the tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from tests.components import mocks
 from tests.components.program import ROOT, SLACK
 from tests.config.stacks import EXAMPLES, program_with
 
-STACKS = ("dev", "prod", *EXAMPLES)
+_OTHERWISE: dict[str, tuple[str, dict[str, Any]]] = {
+    "dev-step-functions": ("dev", {"orchestrator": "step-functions"}),
+    "prod-batch": ("prod", {"orchestrator": "batch"}),
+}
+"""Stack files with the other orchestrator than they have."""
+STACKS = ("dev", "prod", *EXAMPLES, *_OTHERWISE)
 _GUARDS = {"stop_submissions_percent": 90, "guard": {"limit_usd": 8000}}
 """Parts that no stack file turns on, and that have roles and policies of their own."""
 
@@ -37,16 +42,21 @@ def resources(stack: str) -> tuple[Resource, ...]:
     Without NAT there is no Slack, for nothing could reach it.
     """
     main = str(ROOT / "__main__.py")
+    file, pipeline = _OTHERWISE.get(stack, (stack, {}))
+    changes: dict[str, dict[str, Any]] = {
+        "pipeline": pipeline,
+        "budget": _GUARDS if file == "prod" else {},
+    }
     with TemporaryDirectory() as folder:
-        config = dict(read_stack(program_with(Path(folder), stack), stack, {}, {}).config)
-    if stack == "prod":
-        budget = json.loads(config[f"{mocks.PROJECT}:budget"])
-        config[f"{mocks.PROJECT}:budget"] = json.dumps({**budget, **_GUARDS})
+        config = dict(read_stack(program_with(Path(folder), file), file, {}, {}).config)
+    for section, changed in changes.items():
+        key = f"{mocks.PROJECT}:{section}"
+        config[key] = json.dumps({**json.loads(config.get(key, "{}")), **changed})
     network = json.loads(config.get(f"{mocks.PROJECT}:network", "{}"))
     secrets = {} if network.get("nat") == "none" else SLACK
     made = mocks.deploy(
         lambda: runpy.run_path(main, run_name="__main__"),
-        stack=stack,
+        stack=file,
         config=config,
         secrets=secrets,
     )

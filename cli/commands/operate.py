@@ -103,7 +103,11 @@ def pause(
 
 @app.command(rich_help_panel=OPERATE, epilog=examples("resume", "resume --queue gpu"))
 def resume(queues: Queues = None, as_json: AsJson = False, stack: Deployed = "") -> None:
-    """End a pause; the uploads that waited begin, oldest first."""
+    """End a pause, or what the guard stopped; uploads that waited begin, oldest first.
+
+    With --queue: its compute environments start jobs again, and a queue that is disabled, as by
+    the guard of the budget, takes jobs again.
+    """
     from cli import pausing
     from cli.target import Target
 
@@ -142,7 +146,11 @@ def backfill(
 @app.command(rich_help_panel=OPERATE, epilog=examples("replay submit"))
 def replay(
     function: Annotated[
-        str, typer.Argument(help="submit, notify, daily or alarm: whose dead letters.")
+        str,
+        typer.Argument(
+            help="submit, notify, daily or alarm: whose dead letters.",
+            autocompletion=completion.functions,
+        ),
     ] = "submit",
     as_json: AsJson = False,
     stack: Deployed = "",

@@ -10,7 +10,7 @@ from typing import Final
 
 from cli.doctor.batch_checks import environments, jobs, queues
 from cli.doctor.budget_check import budget
-from cli.doctor.function_checks import dead_letters, events, functions, secrets
+from cli.doctor.function_checks import dead_letters, events, functions, schedules, secrets
 from cli.doctor.patient import Patient, warning
 from cli.doctor.store_checks import alarms, log_groups, storage
 from cli.questions import Finding
@@ -27,6 +27,7 @@ CHECKS: Final[Sequence[Callable[[Patient], Iterator[Finding]]]] = (
     log_groups,
     storage,
     events,
+    schedules,
 )
 
 

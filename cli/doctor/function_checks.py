@@ -8,13 +8,20 @@ from typing import Final
 from cli.doctor.patient import UP, Patient, asked, error, log_group, ok, warning
 from cli.questions import Finding
 from cli.why.account import AbsentError
+from cli.why.starting import denied_actions
 
+_CALLS: Final = {
+    "lambda": "lambda:InvokeFunction",
+    "states": "states:StartExecution",
+    "sqs": "sqs:SendMessage",
+}
+"""By the service of what a schedule calls, and where it keeps what it cannot deliver."""
 _SECRET_VARIABLES: Final = "_SECRET_ARN"  # noqa: S105 - how names of variables end
 
 
 def functions(patient: Patient) -> Iterator[Finding]:
     """Each function is active, may run, and has had no error within a day."""
-    if not patient.functions:
+    if not patient.functions and patient.account.tells("lambda", "list_functions"):
         yield error("functions", "the stack has no functions", UP)
     for function in patient.functions:
         name = str(function["FunctionName"])
@@ -24,6 +31,7 @@ def functions(patient: Patient) -> Iterator[Finding]:
         reserved = asked(patient, "lambda", "get_function_concurrency", FunctionName=name).get(
             "ReservedConcurrentExecutions"
         )
+        told = patient.account.tells("cloudwatch", "get_metric_statistics")
         if function.get("State", "Active") not in {"Active", "Inactive"}:
             yield error(
                 "functions", f"{name} is {function['State']}: {function.get('StateReason')}", UP
@@ -41,7 +49,7 @@ def functions(patient: Patient) -> Iterator[Finding]:
         elif throttles:
             what = f"{name} was throttled {throttles:g} times within a day"
             yield warning("functions", what, "ask for a higher quota of concurrent executions")
-        else:
+        elif told:
             yield ok("functions", f"{name} was called {calls:g} times within a day, without error")
 
 
@@ -62,6 +70,8 @@ def dead_letters(patient: Patient) -> Iterator[Finding]:
         if not url:
             continue
         count = _messages(patient, url)
+        if not patient.account.tells("sqs", "get_queue_attributes"):
+            return
         replay = (
             f"mend the cause, then {patient.account.command('replay ' + by_function[name])}"
             if name in by_function
@@ -138,3 +148,36 @@ def events(patient: Patient) -> Iterator[Finding]:
                     else UP
                 )
                 yield (warning if submit else error)("events", what, fix)
+
+
+def schedules(patient: Patient) -> Iterator[Finding]:
+    """The schedules of the day are enabled, and their role may call and keep what it cannot
+    deliver: EventBridge Scheduler tells nobody where it may not.
+    """
+    targets = {str(each["FunctionArn"]) for each in patient.functions}
+    targets.add(str(patient.account.outputs.get("day_machine_arn") or ""))
+    listed = patient.account.listed("scheduler", "list_schedules", "Schedules")
+    for each in listed:
+        if str(each["Target"]["Arn"]) not in targets:
+            continue
+        name = str(each["Name"])
+        found = asked(
+            patient, "scheduler", "get_schedule", Name=name, GroupName=str(each["GroupName"])
+        )
+        target = found.get("Target") or {}
+        wanted = [str(target.get("Arn") or "")]
+        wanted += [str((target.get("DeadLetterConfig") or {}).get("Arn") or "")]
+        denied = [
+            f"{action} on {arn}"
+            for arn in filter(None, wanted)
+            for action in denied_actions(
+                patient.account, str(target["RoleArn"]), (_CALLS[arn.split(":")[2]],), arn
+            )
+        ]
+        if found.get("State") == "DISABLED":
+            yield error("schedules", f"{name} is disabled: nobody looks at the day", UP)
+        elif denied:
+            what = f"the role of {name} does not allow {', '.join(denied)}: what it is for is lost"
+            yield error("schedules", what, UP)
+        elif found:
+            yield ok("schedules", f"{name} is enabled, and its role allows what it does")

@@ -92,11 +92,14 @@ def failed_job(
     )
 
 
+UNREACHED: Final = "UNREACHED"
+"""The code of a container that could not start because the network kept a service back."""
 _SETTINGS: Final = {"MEMORY": "memory_mib", "TIMEOUT": "timeout_minutes", "HOST-LOST": "attempts"}
 _CODES: Final = (
     ("TIMEOUT", r"attempt duration exceeded timeout"),
     ("HOST-LOST", r"Host EC2|Spot Task was interrupted"),
     ("TIME-LIMIT", r"JobStateTimeLimit"),
+    (UNREACHED, r"dial tcp|net/http: (?:request canceled|TLS handshake timeout)"),
     ("VOLUME", r"mount\.nfs4|Failed to resolve \"fs-|mkdir /lustre"),
     ("PULL", r"CannotPull"),
     ("DISK", r"no space left"),
@@ -250,7 +253,7 @@ def _log(account: Account, job: dict[str, Any]) -> tuple[list[str], str]:
         for each in containers(job)
     ]
     group = next((each for each in groups if each), "/aws/batch/job")
-    command = f"aws logs get-log-events --log-group-name {group} --log-stream-name {stream}"
+    command = _log_command(account, job, group, stream)
     events = account.listed(
         "logs",
         "get_log_events",
@@ -264,3 +267,12 @@ def _log(account: Account, job: dict[str, Any]) -> tuple[list[str], str]:
     lines = [str(event["message"]).rstrip() for event in events]
     telling = [line for line in lines if _TELLING.search(line)]
     return (telling or lines)[-_SHOWN:], command
+
+
+def _log_command(account: Account, job: dict[str, Any], group: str, stream: str) -> str:
+    """The command that shows all of a job's log: that of its run, where an upload began one."""
+    tags = job.get("tags") or {}
+    run, stage = str(tags.get(contract.RUN_ID_TAG) or ""), str(tags.get(contract.STAGE_TAG) or "")
+    if run and stage in contract.STAGES:
+        return account.command(f"logs {run} --stage {stage}")
+    return f"aws logs get-log-events --log-group-name {group} --log-stream-name {stream}"

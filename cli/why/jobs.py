@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from cli.why.account import Account
 from cli.why.blocked import blocked_events
 from cli.why.demand import demand_of
-from cli.why.failed import failed_job
+from cli.why.failed import UNREACHED, failed_job
 from cli.why.model import Cause, Diagnosis
+from cli.why.network import way_causes
 from cli.why.queue import line_of, others_first, queue_causes, stopped, utilization
 from cli.why.starting import start_causes
+from workloads import contract
 from workloads.functions.reasons import explain
 
 _DEEP: Final = 8
@@ -31,9 +34,10 @@ def job_diagnosis(account: Account, job: dict[str, Any], *, depth: int = 0) -> D
     if status == "SUCCEEDED":
         return Diagnosis(subject=subject, state=status, verdict="it has succeeded")
     if status == "FAILED":
-        return failed_job(
+        found = failed_job(
             account, job, lambda other: job_diagnosis(account, other, depth=depth + 1)
         )
+        return _with_ways(account, found, job)
     if status == "RUNNING":
         return _with(account, Diagnosis(subject=subject, state=status, verdict="it runs"), job)
     if job.get("arrayProperties", {}).get("size"):
@@ -43,6 +47,25 @@ def job_diagnosis(account: Account, job: dict[str, Any], *, depth: int = 0) -> D
     if status == "STARTING":
         return _starting(account, job, subject)
     return _runnable(account, job, subject)
+
+
+def _with_ways(account: Account, diagnosis: Diagnosis, job: dict[str, Any]) -> Diagnosis:
+    """The same with what keeps the environments of the job's queue from the service that its
+    container did not reach.
+    """
+    queue = queue_of(account, job)
+    if not diagnosis.causes or diagnosis.causes[0].code != UNREACHED or queue is None:
+        return diagnosis
+    arns = {each["computeEnvironment"] for each in queue["computeEnvironmentOrder"]}
+    environments = account.listed("batch", "describe_compute_environments", "computeEnvironments")
+    ways = [
+        cause
+        for each in environments
+        if each["computeEnvironmentArn"] in arns
+        for cause in way_causes(account, each)
+    ]
+    causes = (*diagnosis.causes, *_unique(ways))
+    return replace(diagnosis, causes=causes, unseen=tuple(account.unseen))
 
 
 def _with(account: Account, diagnosis: Diagnosis, job: dict[str, Any]) -> Diagnosis:
@@ -113,15 +136,20 @@ def _front(account: Account, arn: str, behind: dict[str, Any]) -> list[Cause]:
                     f"the job in front, {job_id} ({found[0]['jobName']}), holds up the "
                     f"queue: {cause.what}"
                 ),
-                "fix": (
-                    f"{cause.fix}; or take it out: aws batch terminate-job --job-id "
-                    f"{job_id} --reason 'holds up the queue'"
-                ),
+                "fix": f"{cause.fix}; or take it out: {_out(account, found[0])}",
             }
         )
         for cause in causes
         if cause.weight == "blocks"
     ]
+
+
+def _out(account: Account, job: dict[str, Any]) -> str:
+    """The command that takes a job out of its queue: with its run, where it belongs to one."""
+    run = str((job.get("tags") or {}).get(contract.RUN_ID_TAG) or "")
+    if run:
+        return account.command(f"cancel {run}")
+    return f"aws batch terminate-job --job-id {job['jobId']} --reason 'holds up the queue'"
 
 
 def _diagnosed(

@@ -6,7 +6,8 @@ Sources: ECS developer guide and AWS Batch user guide (interface endpoints), EC2
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from cli.why.account import AbsentError, Account
@@ -16,6 +17,9 @@ from cli.why.model import Cause
 
 _ENDPOINTS: Final = ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs")
 _FARGATE_ENDPOINTS: Final = ("ecr.api", "ecr.dkr", "logs")
+_GONE: Final = ("deleting", "deleted", "failed", "rejected", "expired")
+"""States of an endpoint that takes no calls; EC2 shows it for a while."""
+_HTTPS: Final = 443
 _UP: Final = "run pulumi up: it puts back what the stack owns"
 
 
@@ -43,8 +47,24 @@ def network_causes(
     if not fargate:
         yield from _offerings(account, environment, subnets, sizes, demand)
     yield from _addresses(account, resources, subnets, demand)
-    yield from _way_out(account, subnets, _FARGATE_ENDPOINTS if fargate else _ENDPOINTS)
-    yield from _security_groups(account, resources)
+    yield from _ways(account, resources, subnets)
+
+
+def way_causes(account: Account, environment: dict[str, Any]) -> Iterator[Cause]:
+    """What keeps instances and containers of an environment from reaching AWS."""
+    resources = environment.get("computeResources") or {}
+    ids = sorted(resources.get("subnets") or [])
+    subnets = account.listed("ec2", "describe_subnets", "Subnets", SubnetIds=ids) if ids else []
+    yield from _ways(account, resources, subnets)
+
+
+def _ways(
+    account: Account, resources: dict[str, Any], subnets: Sequence[dict[str, Any]]
+) -> Iterator[Cause]:
+    fargate = str(resources["type"]).startswith("FARGATE")
+    groups = _group_ids(account, resources)
+    yield from _way_out(account, subnets, _FARGATE_ENDPOINTS if fargate else _ENDPOINTS, groups)
+    yield from _security_groups(account, groups)
 
 
 def _offerings(
@@ -143,7 +163,10 @@ def _template(account: Account, resources: dict[str, Any]) -> dict[str, Any]:
 
 
 def _way_out(
-    account: Account, subnets: Sequence[dict[str, Any]], needed: Sequence[str]
+    account: Account,
+    subnets: Sequence[dict[str, Any]],
+    needed: Sequence[str],
+    groups: Sequence[str],
 ) -> Iterator[Cause]:
     for subnet in subnets:
         vpc, subnet_id = subnet["VpcId"], subnet["SubnetId"]
@@ -174,14 +197,19 @@ def _way_out(
                 fix=_UP,
             )
             return
-        if default is not None:
-            continue
         found = account.ask(
             "ec2", "describe_vpc_endpoints", Filters=[{"Name": "vpc-id", "Values": [vpc]}]
         )
         if found is None:
             return
-        cause = _endpoints(found["VpcEndpoints"], subnet_id, table or {}, needed)
+        by_name = {
+            each["ServiceName"].split(".", 3)[-1]: each
+            for each in found["VpcEndpoints"]
+            if str(each.get("State", "")).lower() not in _GONE
+        }
+        cause = (
+            _endpoints(by_name, subnet_id, table or {}, needed) if default is None else None
+        ) or _closed(account, by_name, subnet, needed, groups)
         if cause is not None:
             yield cause
             return
@@ -199,19 +227,18 @@ def _table_of(tables: Sequence[dict[str, Any]], subnet_id: str) -> dict[str, Any
 
 
 def _endpoints(
-    endpoints: Sequence[dict[str, Any]],
+    by_name: Mapping[str, dict[str, Any]],
     subnet_id: str,
     table: dict[str, Any],
     needed: Sequence[str],
 ) -> Cause | None:
-    by_name = {each["ServiceName"].split(".", 3)[-1]: each for each in endpoints}
     missing = [name for name in (*needed, "s3") if name not in by_name]
     if missing:
         return Cause(
             code="ENDPOINTS",
             what=(
                 f"subnet {subnet_id} has no route to the internet, and its VPC no endpoint for"
-                f" {', '.join(missing)}: instances cannot join the cluster or get their image"
+                f" {', '.join(missing)}: {_lost_by(missing)}"
             ),
             setting="network.nat",
             found=", ".join(sorted(by_name)) or "no endpoint",
@@ -257,14 +284,78 @@ def _endpoints(
     return None
 
 
-def _security_groups(account: Account, resources: dict[str, Any]) -> Iterator[Cause]:
+def _lost_by(services: Sequence[str]) -> str:
+    lost = [
+        what
+        for what, wanted in (
+            ("instances cannot join the cluster", {"ecs", "ecs-agent", "ecs-telemetry"}),
+            ("images cannot be pulled", {"ecr.api", "ecr.dkr", "s3"}),
+            ("no container starts, because its log has no place", {"logs"}),
+        )
+        if wanted & set(services)
+    ]
+    return "; ".join(lost)
+
+
+def _closed(
+    account: Account,
+    by_name: Mapping[str, dict[str, Any]],
+    subnet: Mapping[str, Any],
+    needed: Sequence[str],
+    groups: Sequence[str],
+) -> Cause | None:
+    """An endpoint that lets the environment not in: with private DNS all calls go by it, also
+    beside a NAT gateway (VPC user guide, "Access an AWS service using an interface VPC endpoint").
+    """
+    closed: dict[str, str] = {}
+    for name in needed:
+        endpoint = by_name.get(name) or {}
+        own = sorted(str(each["GroupId"]) for each in endpoint.get("Groups") or [])
+        if not endpoint.get("PrivateDnsEnabled") or not own:
+            continue
+        found = account.listed("ec2", "describe_security_groups", "SecurityGroups", GroupIds=own)
+        rules = [rule for group in found for rule in group.get("IpPermissions") or []]
+        if found and not any(_admits(rule, groups, str(subnet["CidrBlock"])) for rule in rules):
+            closed[name] = ", ".join(own)
+    if not closed:
+        return None
+    return Cause(
+        code="ENDPOINT-GROUP",
+        what=(
+            f"the security group of the endpoints for {', '.join(closed)} lets nothing of subnet"
+            f" {subnet['SubnetId']} in: {_lost_by(list(closed))}"
+        ),
+        setting="; ".join(sorted(set(closed.values()))),
+        found="no rule for the environment's security groups",
+        needed=f"TCP {_HTTPS} from {', '.join(groups) or subnet['CidrBlock']}",
+        fix=_UP,
+    )
+
+
+def _admits(rule: Mapping[str, Any], groups: Sequence[str], cidr_block: str) -> bool:
+    """Whether a rule lets HTTPS in from members of these groups or from this block."""
+    if rule["IpProtocol"] != "-1" and not (
+        rule["IpProtocol"] == "tcp" and rule["FromPort"] <= _HTTPS <= rule["ToPort"]
+    ):
+        return False
+    if any(each.get("GroupId") in groups for each in rule.get("UserIdGroupPairs") or []):
+        return True
+    block = ipaddress.IPv4Network(cidr_block)
+    ranges = [ipaddress.IPv4Network(each["CidrIp"]) for each in rule.get("IpRanges") or []]
+    return bool(rule.get("PrefixListIds")) or any(block.subnet_of(each) for each in ranges)
+
+
+def _group_ids(account: Account, resources: dict[str, Any]) -> list[str]:
     cards = _template(account, resources).get("NetworkInterfaces") or []
     of_cards = {group for card in cards for group in card.get("Groups") or []}
-    ids = sorted(resources.get("securityGroupIds") or of_cards)
+    return sorted(resources.get("securityGroupIds") or of_cards)
+
+
+def _security_groups(account: Account, ids: Sequence[str]) -> Iterator[Cause]:
     if not ids:
         return
     try:
-        answer = account.ask("ec2", "describe_security_groups", GroupIds=ids)
+        answer = account.ask("ec2", "describe_security_groups", GroupIds=list(ids))
     except AbsentError as error:
         yield Cause(
             code="SECURITY-GROUP",

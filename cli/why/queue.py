@@ -238,8 +238,8 @@ def stopped(account: Account, queue: dict[str, Any]) -> Sequence[Cause]:
                 found="DISABLED",
                 needed="ENABLED",
                 fix=(
-                    f"aws batch update-job-queue --job-queue {name} --state ENABLED "
-                    "(the guard of the budget disables it: docs/runbook.md)"
+                    f"{_enable(account, name)} (the guard of the budget disables it:"
+                    " docs/runbook.md)"
                 ),
             )
         ]
@@ -257,3 +257,10 @@ def stopped(account: Account, queue: dict[str, Any]) -> Sequence[Cause]:
             )
         ]
     return []
+
+
+def _enable(account: Account, queue: str) -> str:
+    """The command that enables a queue: our own for one of the stack's."""
+    if account.config_name("queues", queue):
+        return account.command(f"resume --queue {account.config_name('queues', queue)}")
+    return f"aws batch update-job-queue --job-queue {queue} --state ENABLED"

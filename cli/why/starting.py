@@ -29,6 +29,15 @@ _PULL: Final = (
 _ECR: Final = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[\w-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[^:@]+)(?:@(?P<digest>sha256:\w+)|:(?P<tag>[\w.-]+))?"
 )
+ASKED: Final = (
+    ("ecr", "describe_images"),
+    ("iam", "get_instance_profile"),
+    ("iam", "get_role"),
+    ("iam", "simulate_principal_policy"),
+    ("logs", "describe_log_groups"),
+    ("secretsmanager", "describe_secret"),
+)
+"""What start_causes asks, service and operation."""
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _UP: Final = "run pulumi up: it puts back what the stack owns"
 
@@ -65,7 +74,7 @@ def agent_causes(account: Account, environment: dict[str, Any]) -> Iterator[Caus
         )
         return
     role = roles[0]
-    denied = _denied(account, role["Arn"], _AGENT)
+    denied = denied_actions(account, role["Arn"], _AGENT)
     if denied:
         yield Cause(
             code="INSTANCE-ROLE",
@@ -139,8 +148,8 @@ def _image(
     puller = str(container.get("executionRoleArn") or "") or _instance_role(account, environments)
     arn = f"arn:aws:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
     denied = [
-        *_denied(account, puller, ("ecr:GetAuthorizationToken",)),
-        *_denied(account, puller, _PULL, arn),
+        *denied_actions(account, puller, ("ecr:GetAuthorizationToken",)),
+        *denied_actions(account, puller, _PULL, arn),
     ]
     if puller and denied:
         yield _role_cause("PULL", puller, denied, f"pull the image from {match['repository']}")
@@ -223,7 +232,7 @@ def _secrets(account: Account, container: Mapping[str, Any]) -> Iterator[Cause]:
                 needed="a value",
                 fix="set it (pulumi config set --secret) and run pulumi up",
             )
-        denied = _denied(account, role, ("secretsmanager:GetSecretValue",), arn)
+        denied = denied_actions(account, role, ("secretsmanager:GetSecretValue",), arn)
         if role and denied:
             yield _role_cause(
                 "SECRET-ROLE", role, denied, f"read the secret behind {entry['name']}"
@@ -267,7 +276,9 @@ def _role_cause(code: str, role: str, denied: Sequence[str], what: str) -> Cause
     )
 
 
-def _denied(account: Account, role: str, actions: Sequence[str], resource: str = "*") -> list[str]:
+def denied_actions(
+    account: Account, role: str, actions: Sequence[str], resource: str = "*"
+) -> list[str]:
     """The actions that the policies of a role do not allow; empty where that is not known."""
     if not role:
         return []

@@ -208,7 +208,7 @@ def _of_environment(
         label=f"invalid-{environment}",
         section="environment-invalid",
         what=f"AWS Batch calls the environment {environment} INVALID: none of its jobs can start",
-        todo="aws batch describe-compute-environments shows the reason in statusReason.",
+        todo="batchref doctor shows the reason of AWS, and batchref why QUEUE what mends it.",
         metric=metrics.VALID,
         dimensions=dimensions,
         statistic="Minimum",

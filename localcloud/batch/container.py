@@ -19,9 +19,11 @@ from typing import Any, Final
 
 from localcloud.batch.container_engine import Engine
 from localcloud.batch.placement import Need
+from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import ComputeEnvironment
 from localcloud.batch.tasks import Container, Program, StartError
 from localcloud.batch.volumes import Mount, Volumes
+from localcloud.batch.ways import PULL_FAILED, Ways
 from localcloud.iam.access import Access, AssumeRoleError
 from localcloud.moto.state import AwsState
 from localcloud.protocol.wire import WireError
@@ -40,6 +42,11 @@ _LOGGING_FAILED: Final = (
     "CannotStartContainerError: Error response from daemon: failed to initialize logging driver:"
     " failed to create Cloudwatch log stream: "
 )
+_LOGGING_FAILED_ON_FARGATE: Final = (
+    "ResourceInitializationError: failed to validate logger args: create stream has been retried 1"
+    " times: failed to create Cloudwatch log stream: "
+)
+_SECRETS_FAILED: Final = "ResourceInitializationError: unable to pull secrets or registry auth: "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +79,7 @@ class TaskRequest:
     instance_role: str | None
     """Role of the container instance; None on Fargate."""
     environment: ComputeEnvironment
-    """Where it runs."""
+    """Where it runs, and in whose network."""
 
 
 def log_destination(spec: dict[str, Any], job_definition: str, task_id: str) -> tuple[str, str]:
@@ -160,21 +167,34 @@ class _InEngine:
         )
 
 
+def _is_parameter(reference: str) -> bool:
+    """Whether a secret lies in Systems Manager's Parameter Store, not in Secrets Manager."""
+    return ":ssm:" in reference or not reference.startswith("arn:")
+
+
 class ContainerFactory:
     """Makes the container of a task, under the permissions that ECS would need."""
 
-    def __init__(self, host: Host, state: AwsState, access: Access, volumes: Volumes) -> None:
+    def __init__(
+        self,
+        host: Host,
+        state: AwsState,
+        access: Access,
+        volumes: Volumes,
+        reachability: Reachability,
+    ) -> None:
         self._host = host
         self._state = state
         self._access = access
         self._volumes = volumes
+        self._ways = Ways(reachability, access)
 
     def make(self, request: TaskRequest) -> Container:
         """The container, its log stream created. Raises StartError with ECS's reason."""
         spec, fargate = request.spec, request.instance_role is None
         agent_role = spec.get("executionRoleArn") or request.instance_role
-        image = self._image(spec["image"], agent_role)
-        secrets = self._secrets(spec)
+        image = self._image(request, agent_role)
+        secrets = self._secrets(request)
         mounts = self._volumes.mounts(spec, request.environment)
         write_lines = self._log_writer(request, agent_role)
         directory = self._host.directory / "tasks" / request.task_id
@@ -237,9 +257,11 @@ class ContainerFactory:
 
         return replace(container, remove=remove)
 
-    def _image(self, name: str, agent_role: str | None) -> Path | Program | _InEngine:
+    def _image(self, request: TaskRequest, agent_role: str | None) -> Path | Program | _InEngine:
+        name = str(request.spec["image"])
         match = _ECR_IMAGE.match(name)
         if match is not None:
+            self._ways.reach_registry(request.environment, match["region"], name)
             repository = (
                 f"arn:aws:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
             )
@@ -249,7 +271,9 @@ class ContainerFactory:
                 ("ecr:BatchGetImage", repository),
                 ("ecr:GetDownloadUrlForLayer", repository),
             ):
-                self._require("CannotPullContainerError: ", agent_role, action, resource)
+                self._ways.require(
+                    request.environment, "ecr.api", PULL_FAILED, agent_role, action, resource
+                )
         for pattern, image in self._host.images.items():
             if fnmatchcase(name, pattern):
                 return image
@@ -257,43 +281,38 @@ class ContainerFactory:
             return _InEngine(engine=self._host.engine, id=self._host.engine.image(name))
         known = ", ".join(self._host.images) or "none"
         raise StartError(
-            f"CannotPullContainerError: pull access denied for {name}, repository does not exist"
+            f"{PULL_FAILED}pull access denied for {name}, repository does not exist"
             f" (known here: {known})"
         )
-
-    def _require(self, prefix: str, role: str | None, action: str, resource: str) -> None:
-        if role is None:
-            raise StartError(f"{prefix}no role allows {action} on {resource}")
-        try:
-            self._access.require(role, "ecs-agent", action, resource)
-        except WireError as error:
-            raise StartError(f"{prefix}AccessDeniedException: {error.message}") from None
 
     def _log_writer(self, request: TaskRequest, agent_role: str | None) -> Any:
         configuration = request.spec.get("logConfiguration", {})
         if configuration.get("logDriver", "awslogs") != "awslogs":
             return lambda _: None
+        failed = _LOGGING_FAILED if request.instance_role else _LOGGING_FAILED_ON_FARGATE
         options = configuration.get("options") or {}
+        region = options.get("awslogs-region") or self._state.region
+        self._ways.reach(
+            request.environment, "logs", failed, f"https://logs.{region}.amazonaws.com/"
+        )
         group, stream = log_destination(request.spec, request.job_definition, request.task_id)
         arn = self._state.arn("logs", f"log-group:{group}:log-stream:{stream}")
         if not self._state.has_log_group(group):
             if options.get("awslogs-create-group") == "true":
-                self._require(
-                    _LOGGING_FAILED,
-                    agent_role,
-                    "logs:CreateLogGroup",
-                    self._state.arn("logs", f"log-group:{group}"),
+                whole = self._state.arn("logs", f"log-group:{group}")
+                self._ways.require(
+                    request.environment, "logs", failed, agent_role, "logs:CreateLogGroup", whole
                 )
                 self._state.create_log_group(group)
             elif group == _DEFAULT_GROUP:
                 self._state.create_log_group(group)  # Batch's own role makes it
             else:
                 raise StartError(
-                    f"{_LOGGING_FAILED}ResourceNotFoundException: The specified log group does not"
+                    f"{failed}ResourceNotFoundException: The specified log group does not"
                     f" exist: {group}"
                 )
-        self._require(_LOGGING_FAILED, agent_role, "logs:CreateLogStream", arn)
-        self._require(_LOGGING_FAILED, agent_role, "logs:PutLogEvents", arn)
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+            self._ways.require(request.environment, "logs", failed, agent_role, action, arn)
         self._state.create_log_stream(group, stream)
         return lambda lines: self._state.put_log_lines(group, stream, lines)
 
@@ -311,17 +330,17 @@ class ContainerFactory:
     def _source(self) -> dict[str, str]:
         return {"aws:sourcearn": self._state.arn("ecs", "*")}
 
-    def _secrets(self, spec: dict[str, Any]) -> dict[str, str]:
+    def _secrets(self, request: TaskRequest) -> dict[str, str]:
         values = {}
-        for entry in spec.get("secrets", []):
-            role = spec["executionRoleArn"]
-            secret = f"unable to retrieve secret {entry['name']} from asm: "
-            problem = (
-                f"ResourceInitializationError: unable to pull secrets or registry auth: {secret}"
-            )
+        for entry in request.spec.get("secrets", []):
+            role, reference = request.spec["executionRoleArn"], str(entry["valueFrom"])
+            service = "ssm" if _is_parameter(reference) else "secretsmanager"
+            url = f"https://{service}.{self._state.region}.amazonaws.com/"
+            problem = f"{_SECRETS_FAILED}unable to retrieve secret {entry['name']} from asm: "
+            self._ways.reach(request.environment, service, problem, url)
             try:
                 self._access.trusts(role, "ecs-tasks.amazonaws.com", self._source())
-                values[entry["name"]] = self._secret(role, entry["valueFrom"])
+                values[entry["name"]] = self._secret(role, reference)
             except (AssumeRoleError, WireError) as error:
                 raise StartError(f"{problem}{error}") from None
             except Exception as error:  # noqa: BLE001 - whatever botocore raises is the reason that ECS would show
@@ -329,7 +348,7 @@ class ContainerFactory:
         return values
 
     def _secret(self, role: str, reference: str) -> str:
-        if ":ssm:" in reference or not reference.startswith("arn:"):
+        if _is_parameter(reference):
             name = reference.partition(":parameter/")[2] or reference
             self._access.require(
                 role,

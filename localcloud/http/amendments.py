@@ -14,6 +14,7 @@ from typing import Any, Final
 from localcloud.http import shortcomings
 from localcloud.moto.state import AwsState
 from localcloud.protocol.wire import Call, WireError
+from localcloud.services.log_keys import LogKeys
 
 _NOT_OF_MOTOS_S3: Final = """
     CreateBucketMetadataConfiguration CreateBucketMetadataTableConfiguration CreateSession DeleteBucketAnalyticsConfiguration
@@ -32,16 +33,22 @@ GET or PUT of the bucket or object.
 """
 
 
+_KEYS_BY_ID: Final = ("CancelKeyDeletion", "DisableKey", "EnableKey", "ScheduleKeyDeletion")
+"""KMS's operations for which moto knows keys by their ids alone."""
+
+
 class Amendments:
     """What is done with each such call; looked at after it has been allowed, before moto."""
 
     def __init__(self, state: AwsState) -> None:
         self._state = state
+        self.log_keys = LogKeys(state)
         self._rules: dict[tuple[str, str], Callable[[Call], None]] = {
             ("stepfunctions", "StartExecution"): _name_execution,
             ("stepfunctions", "StartSyncExecution"): _name_execution,
             ("stepfunctions", "StopExecution"): self._keep_reason,
             ("logs", "GetLogEvents"): self._log_stream_exists,
+            **{("kms", operation): _key_by_id for operation in _KEYS_BY_ID},
             ("ec2", "DeleteNatGateway"): self._free_addresses,
             ("ec2", "DetachInternetGateway"): self._nothing_is_mapped,
             ("sts", "GetSessionToken"): _refuse,  # moto hands out keys that nobody has
@@ -54,6 +61,8 @@ class Amendments:
 
     def apply(self, call: Call) -> None:
         """Changes the call, or raises WireError."""
+        if call.service == "logs":
+            self.log_keys.check(call)
         rule = self._rules.get((call.service, call.operation))
         if rule is not None:
             rule(call)
@@ -98,6 +107,14 @@ class Amendments:
 
 def _refuse(call: Call) -> None:
     raise shortcomings.missing(call)
+
+
+def _key_by_id(call: Call) -> None:
+    """KMS takes a key's ARN too (API reference, KeyId)."""
+    members: Any = json.loads(call.read_body() or b"{}")
+    if isinstance(members, dict) and ":key/" in str(members.get("KeyId")):
+        short = str(members["KeyId"]).rpartition("/")[2]
+        call.replace_body(json.dumps({**members, "KeyId": short}).encode())
 
 
 def _name_execution(call: Call) -> None:

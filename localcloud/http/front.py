@@ -149,7 +149,7 @@ class Front:
             "fsx": fsx.operations,
             "events": {"PutEvents": bus.put_events},
             "iam": {"SimulatePrincipalPolicy": access.simulate},
-            "logs": queries.operations,
+            "logs": {**queries.operations, **amendments.log_keys.operations},
             "service-quotas": {
                 "GetServiceQuota": launches.get_quota,
                 "ListServiceQuotas": launches.list_quotas,

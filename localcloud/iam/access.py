@@ -189,6 +189,19 @@ class Access:
             action.partition(":")[0], principal, Requirement(action=action, resource=resource)
         )
 
+    def refused_by_endpoint(
+        self, role_arn: str, session: str, action: str, resource: str
+    ) -> WireError:
+        """The refusal of a call by the policy of a VPC endpoint on its way, recorded (IAM user
+        guide, "Troubleshoot access denied error messages").
+        """
+        return self._denied(
+            action.partition(":")[0],
+            Principal(role_arn=role_arn, arn=_session_arn(role_arn, session)),
+            Requirement(action=action, resource=resource),
+            f"because no VPC endpoint policy allows the {action} action",
+        )
+
     def _require(self, service: str, principal: Principal, requirement: Requirement) -> None:
         decision = self._decision(principal, requirement)
         if decision == "allowed":

@@ -191,11 +191,13 @@ class Ec2(Backends):
         return next(iter(own or [table for table in tables if table.main_association_id]), None)
 
     def vpc_endpoints(self, vpc_id: str) -> list[Any]:
-        """Moto's endpoint objects of a VPC."""
+        """Moto's endpoint objects of a VPC; it keeps those that are deleted, as EC2 does for an
+        hour.
+        """
         return [
             each
             for each in list(self._regional("ec2").vpc_end_points.values())
-            if each.vpc_id == vpc_id
+            if each.vpc_id == vpc_id and each.state != "deleted"
         ]
 
 

@@ -9,8 +9,6 @@ does.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from moto.backends import get_backend
@@ -25,6 +23,7 @@ from localcloud.moto.backends import ACCOUNT_ID, PARTITION
 from localcloud.moto.ec2 import Ec2
 from localcloud.moto.efs import Efs
 from localcloud.moto.identity import Identities, document
+from localcloud.moto.logs import LogGroups
 
 __all__ = [
     "ACCOUNT_ID",
@@ -86,14 +85,10 @@ def _keep_managed_policies(managed: list[Any]) -> None:
     iam.managed_policies = {policy.arn: policy for policy in managed}
 
 
-class AwsState(Identities, Ec2, Efs):
+class AwsState(Identities, Ec2, Efs, LogGroups):
     """Read access to moto's backends of one region, and the few writes that would be too slow over
     HTTP (logs).
     """
-
-    def __init__(self, region: str) -> None:
-        super().__init__(region)
-        self.on_log_line: Callable[[str], None] = lambda _: None
 
     def budget(self, name: str) -> dict[str, Any] | None:
         """What moto keeps of a budget, to be read and written; None where there is none of that
@@ -110,56 +105,15 @@ class AwsState(Identities, Ec2, Efs):
                 return list(each.subscribers)
         return None
 
+    def key(self, key_id: str) -> Any | None:
+        """Moto's KMS key object by its id or ARN, or None."""
+        return self._regional("kms").keys.get(key_id.rpartition("/")[2])
+
     def partition_key(self, table_name_or_arn: str) -> str:
         """Name of a DynamoDB table's partition key; empty where there is no such table."""
         name = table_name_or_arn.rsplit("/", 1)[-1]
         table = self._regional("dynamodb").tables.get(name)
         return "" if table is None else str(table.hash_key_attr)
-
-    # ---- logs ------------------------------------------------------------------------------------
-
-    def has_log_group(self, name: str) -> bool:
-        """Whether the log group exists."""
-        return name in self._regional("logs").groups
-
-    def has_log_stream(self, group: str, stream: str) -> bool:
-        """Whether the stream exists in an existing group."""
-        return stream in self._regional("logs").groups[group].streams
-
-    def create_log_group(self, name: str) -> None:
-        """Makes a log group that AWS itself would make; one that exists stays as it is."""
-        logs = self._regional("logs")
-        if name not in logs.groups:
-            logs.create_log_group(name, {})
-
-    def create_log_stream(self, group: str, stream: str) -> None:
-        """Makes a stream in an existing group; one that exists stays as it is."""
-        self._regional("logs").ensure_log_stream(group, stream)
-
-    def put_log_lines(self, group: str, stream: str, lines: Iterable[str]) -> None:
-        """Appends lines that were written just now.
-
-        Lines for a group that was deleted meanwhile are lost, as on AWS.
-        """
-        now = int(time.time() * 1000)
-        events = [{"timestamp": now, "message": line} for line in lines]
-        if events and self.has_log_group(group):
-            self._regional("logs").put_log_events(group, stream, events)
-            for event in events:
-                self.on_log_line(str(event["message"]))
-
-    def log_events(self, group: str) -> list[tuple[str, Any]]:
-        """(stream, moto's event) of all that is in a log group; LookupError where there is none of
-        that name.
-        """
-        found = self._regional("logs").groups.get(group)
-        if found is None:
-            raise LookupError(group)
-        return [
-            (stream.log_stream_name, event)
-            for stream in list(found.streams.values())
-            for event in list(stream.events)
-        ]
 
     # ---- metrics and alarms ----------------------------------------------------------------------
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
-from cli import live, operate, runs_index, show, submitting
+from cli import frame, live, operate, runs_index, show, submitting
 from cli.follow import RunStatus, StageStatus
 from cli.target import Target
 
@@ -75,3 +76,13 @@ def test_findings() -> None:
     }
     show.findings(console, json.dumps(summary).encode())
     assert written.getvalue().count("[/nonsense]") >= 8
+
+
+@pytest.mark.parametrize("console", [frame.out, frame.err])
+def test_no_console_of_the_commands_reads_markup(console: Console) -> None:
+    table = Table(HOSTILE)
+    table.add_row(HOSTILE)
+    with console.capture() as captured:
+        console.print(HOSTILE, table)
+    shown = "".join(captured.get().split())
+    assert [shown.count(each) for each in ("[/nonsense]", "[red]", ":boom:")] == [3, 3, 3]

@@ -51,11 +51,20 @@ def has_ended(states: RunStates, run: Run, job_id: str, *, created_ms: int) -> b
 def key_and_stack(states: RunStates, run: Run) -> dict[str, str]:
     """What a command needs that begins the run again, see reasons.for_run."""
     upload: Any = states.get(run).get("upload") or {}
-    rehearsed = "AWS_ENDPOINT_URL" in os.environ  # where the command line finds the stack by itself
-    return {
-        "key": str(upload.get("key") or ""),
-        "stack": "" if rehearsed else os.environ.get(contract.ENV_STACK, ""),
-    }
+    return {"key": str(upload.get("key") or ""), "stack": stack_to_name()}
+
+
+def stack_to_name() -> str:
+    """The stack's name as commands have to give it; empty in the rehearsal, which the command line
+    finds by itself.
+    """
+    return "" if "AWS_ENDPOINT_URL" in os.environ else os.environ.get(contract.ENV_STACK, "")
+
+
+def command(words: str) -> str:
+    """A command line of this program for the stack, to be pasted."""
+    stack = stack_to_name()
+    return f"batchref {words} --stack {stack}" if stack else f"batchref {words}"
 
 
 def fail_and_tell(

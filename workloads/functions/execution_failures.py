@@ -17,22 +17,23 @@ from workloads import contract
 from workloads.contract import Run
 from workloads.functions import clients, forms, run_messages, slack
 from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
-from workloads.functions.reasons import AGAIN, Cause, for_run
+from workloads.functions.reasons import AGAIN, STOP, Cause, for_run
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
 
 _AGAIN: Final = f"then begin the run again ({AGAIN})"
+_STOP_AND_AGAIN: Final = f"stop jobs of the run that are still there ({STOP}), {_AGAIN}"
 _STATES: Final = {
     "TIMED_OUT": Cause(
         error=(
             "Step Functions ended the execution an hour after its deadline, which the state machine"
             " had not kept itself"
         ),
-        hint="stop jobs of the run that are still there (aws batch terminate-job); " + _AGAIN,
+        hint=_STOP_AND_AGAIN,
     ),
     "ABORTED": Cause(
         error="somebody stopped the execution",
-        hint="stop jobs of the run that are still there (aws batch terminate-job); " + _AGAIN,
+        hint=_STOP_AND_AGAIN,
     ),
 }
 

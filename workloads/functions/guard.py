@@ -27,6 +27,7 @@ from workloads import contract, metrics
 from workloads.formats import dollars, now
 from workloads.functions import arrays, clients, forms, slack
 from workloads.functions.attempts import run_ms, spans
+from workloads.functions.ending import command
 from workloads.functions.log import log
 from workloads.functions.webhook import tell
 
@@ -247,7 +248,7 @@ def stop_message(
 ) -> slack.Message:
     """What was stopped, why, and how to go on."""
     title = f"Queue {settings.queue} stopped: its jobs cost more than the limit"
-    enable = f"aws batch update-job-queue --job-queue {settings.queue} --state ENABLED"
+    enable = command(f"resume --queue {settings.queue}")
     names = list(_names(jobs))
     blocks = (
         slack.header(title),

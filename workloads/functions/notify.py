@@ -28,8 +28,9 @@ from workloads.contract import STAGES, ContractError, Run, Stage
 from workloads.functions import arrays, clients, forms, growth, run_messages, slack
 from workloads.functions.blocked import tell_blocked
 from workloads.functions.cancelling import cancel_run
-from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
+from workloads.functions.ending import command, fail_and_tell, has_ended, key_and_stack
 from workloads.functions.execution_failures import execution_ended
+from workloads.functions.going_on import goes_on
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause, explain, for_run, is_cascade
 from workloads.functions.spending import Spending, spending_of
@@ -85,21 +86,15 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
             job=detail.get("jobName"),
         )
         return {"outcome": "cascade", "run_id": run.run_id}
-    if contract.FALLBACK_TAG in tags:
-        states.replaced(run, arrays.parent_id(job_id) or job_id)
-        log(
-            "job failed, fallback follows",
-            run_id=run.run_id,
-            job_id=job_id,
-            error=explain(detail).error,
-        )
-        return {"outcome": "fallback", "run_id": run.run_id}
+    if outcome := goes_on(states, run, job_id, detail, tags):
+        return {"outcome": outcome, "run_id": run.run_id}
 
     more = growth.begin_again(states, run, _stage({**detail, "tags": tags}, run), detail, job_id)
     if more is not None:
         return more
     stage, cause = _cause(run, detail, shard)
-    cause = for_run(cause, **key_and_stack(states, run))
+    found = key_and_stack(states, run)
+    cause = for_run(cause, **found)
     described = {
         **detail,
         "tags": {**(detail.get("tags") or {}), **({contract.STAGE_TAG: stage} if stage else {})},
@@ -109,7 +104,13 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         run,
         cause,
         lambda spending: failure_message(
-            run, stage, cause, detail, spending, region=str(event.get("region") or "")
+            run,
+            stage,
+            cause,
+            detail,
+            spending,
+            region=str(event.get("region") or ""),
+            known=bool(found["key"]),
         ),
         lambda: spending_of(states, run, described),
         created_ms=created_ms,
@@ -172,8 +173,11 @@ def failure_message(
     spending: Spending | None,
     *,
     region: str,
+    known: bool,
 ) -> slack.Message:
-    """What failed, which run, why, what to do, what it cost, and where the logs are."""
+    """What failed, which run, why, what to do, what it cost, and where the logs are: of a run that
+    is `known`, which an upload began, by our own command.
+    """
     what = f"{stage or detail.get('jobName') or 'a job'} failed"
     title = run_messages.title(run, _variable(detail, contract.ENV_INPUT_KEY), what)
     attempts = detail.get("attempts") or []
@@ -192,18 +196,25 @@ def failure_message(
     ]
     logs = _logs(detail)
     if logs:
-        group, stream = logs
-        # get-log-events and not tail, which version 1 of the aws CLI lacks
-        command = (
-            f"aws logs get-log-events --log-group-name {group} --log-stream-name {stream} --query"
-            " 'events[].message' --output text"
+        shown = (
+            command(f"logs {run.run_id}{f' --stage {stage}' if stage else ''}")
+            if known
+            else _aws_command(*logs, region)
         )
-        command += f" --region {region}" if region else ""
-        blocks.append(slack.section(f"*Log*\n{slack.code(command)}"))
+        blocks.append(slack.section(f"*Log*\n{slack.code(shown)}"))
     if region:
         page = f"https://{region}.console.aws.amazon.com/batch/home?region={region}#jobs/detail/{quote(str(detail['jobId']))}"
         blocks.append(slack.context(slack.link(page, "The job in the AWS console")))
     return slack.Message(text=slack.escape(f"{title}: {cause.error}"), blocks=tuple(blocks))
+
+
+def _aws_command(group: str, stream: str, region: str) -> str:
+    """Shows a log stream. get-log-events and not tail, which version 1 of the aws CLI lacks."""
+    shown = (
+        f"aws logs get-log-events --log-group-name {group} --log-stream-name {stream} --query"
+        " 'events[].message' --output text"
+    )
+    return shown + (f" --region {region}" if region else "")
 
 
 def _containers(detail: dict[str, Any]) -> Iterator[dict[str, Any]]:

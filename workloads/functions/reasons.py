@@ -3,7 +3,7 @@
 Batch says it in up to three places: `statusReason` of the job (what Batch itself did),
 `container.reason` of the last attempt (what the container agent met), and the exit code. Sources:
 AWS Batch user guide (troubleshooting, job state time limits, job queue blocked events), Amazon ECS
-developer guide (stopped task error messages). Exit codes up to 74 and 143 are those of
+developer guide (stopped task error messages). Exit codes up to 75 and 143 are those of
 workloads/runtime/errors.py, 80 to 91 those of workloads/analysis/launch/exit_codes.py.
 """
 
@@ -26,11 +26,22 @@ class Cause:
 
 
 AGAIN: Final = "batchref retry KEY"
-"""Begins the run again where it broke off; `for_run` names its key and its stack."""
+"""Begins the run again where it broke off; `for_run` names its key and its stack, as in the two
+below.
+"""
+STOP: Final = "batchref cancel KEY"
+"""Stops what of the run is still there."""
+EXAMINE: Final = "batchref doctor"
+"""Says what of the stack does not work."""
 _AGAIN: Final = f"begin the run again ({AGAIN})"
 _IMAGE_ACTIONS: Final = (
     "ecr:GetAuthorizationToken, ecr:BatchCheckLayerAvailability, ecr:BatchGetImage and"
     " ecr:GetDownloadUrlForLayer"
+)
+
+_NOT_AUTHORIZED: Final = (
+    r"User: \S*?(?P<who>[\w+=,.@-]+)(?:/[\w+=,.@-]+)? is not authorized to perform:"
+    r" (?P<what>[\w-]+:\w+)(?: on resource: (?P<on>\S+))?"
 )
 
 _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
@@ -78,7 +89,7 @@ _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"ACTION_REQUIRED",
         "the compute environments of the job's queue are invalid",
-        "aws batch describe-compute-environments shows the reason in statusReason",
+        f"{EXAMINE} shows what AWS says of them",
     ),
 )
 
@@ -117,14 +128,40 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
         ),
     ),
     (
-        # whatever was to be prepared: image, secrets, log stream (IAM user guide, "Troubleshoot
+        # what keeps a call back that the role's own policies allow (IAM user guide, "Troubleshoot
         # access denied error messages")
         (
-            r"User: \S*?(?P<who>[\w+=,.@-]+)(?:/[\w+=,.@-]+)? is not authorized to perform:"
-            r" (?P<what>[\w-]+:\w+)(?: on resource: (?P<on>\S+))?"
+            rf"{_NOT_AUTHORIZED} (?:because no|with an explicit deny in an?)"
+            r" (?P<policy>VPC endpoint policy|service control policy|resource control policy"
+            r"|resource-based policy|permissions boundary|session policy)"
         ),
+        "the container could not be started, because a {policy} keeps {who} from {what}{on}",
+        "let that {policy} allow {what}; the role's own policy may stay as it is",
+    ),
+    (
+        # whatever was to be prepared: image, secrets, log stream
+        _NOT_AUTHORIZED,
         "the container could not be started, because {who} may not {what}{on}",
         "allow {what} in that role's policy; pulumi up restores it where somebody took it away",
+    ),
+    (
+        # how Go's HTTP client, and with it agent, Docker and containerd, tell that nobody answers
+        (
+            r"https://(?P<host>[\w.-]+)\S*: (?:dial tcp\b[^:]*(?::\d+)?: \S|net/http: request"
+            r" canceled|net/http: TLS handshake timeout|context deadline exceeded|EOF\b)"
+        ),
+        "the container could not be started, because its network does not reach {host}",
+        (
+            "look at the way there: NAT, or the service's VPC endpoint with private DNS and a"
+            " security group that lets the jobs in on TCP 443; pulumi up restores what the stack"
+            " owns"
+        ),
+    ),
+    (
+        # CloudWatch Logs API reference, CreateLogStream
+        r"specified log group does not exist",
+        "the container could not be started, because the log group of its job does not exist",
+        "pulumi up --refresh makes the stack's log groups again; then " + _AGAIN,
     ),
     (
         # what Docker and containerd say of a name that the registry does not know
@@ -216,6 +253,10 @@ _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
         "a node of the job was lost while the analysis ran",
         "the retries are used up: " + _AGAIN + "; finished parts are kept",
     ),
+    contract.RECLAIMED_EXIT: (
+        "AWS took the machine back, and the stage left after it had stored what there was",
+        "the retries are used up: " + _AGAIN + "; finished parts are kept",
+    ),
     80: ("the node lost its connection to the main node", "the main node's log says why it ended"),
     81: (
         "the main node refused the node",
@@ -264,8 +305,11 @@ def for_run(cause: Cause, *, key: str, stack: str) -> Cause:
         key: of its upload; empty where it is not known, as of a run submitted by hand.
         stack: empty in the rehearsal, which the command line finds by itself.
     """
-    command = AGAIN.replace("KEY", key or "KEY") + (f" --stack {stack}" if stack else "")
-    return Cause(error=cause.error, hint=cause.hint.replace(AGAIN, command))
+    hint = cause.hint
+    for command in (AGAIN, STOP, EXAMINE):
+        whole = command.replace("KEY", key or "KEY") + (f" --stack {stack}" if stack else "")
+        hint = hint.replace(command, whole)
+    return Cause(error=cause.error, hint=hint)
 
 
 def explain(detail: Mapping[str, Any]) -> Cause:

@@ -123,7 +123,7 @@ def test_the_message_names_amounts_jobs_and_the_way_back() -> None:
         "$1,000.00",
         "job-9",
         "and 2 more",
-        "update-job-queue --job-queue gpu-7 --state ENABLED",
+        "`batchref resume --queue gpu-7`",
     ):
         assert part in text, part
     assert "job-10" not in text

@@ -159,3 +159,80 @@ def test_hints_have_commands_ready_to_paste() -> None:
     assert f"(batchref retry {key})" in for_run(lost, key=key, stack="").hint
     other = Cause(error="e", hint="raise memory_mib")
     assert for_run(other, key=key, stack="prod") == other
+
+
+POST = 'RequestError: send request failed caused by: Post "https://logs.us-east-1.amazonaws.com/": '
+UNREACHED = [
+    (
+        (
+            "CannotStartContainerError: Error response from daemon: failed to initialize logging driver:"
+            f" failed to create Cloudwatch log stream: {POST}dial tcp 10.0.3.17:443: i/o timeout"
+        ),
+        "logs.us-east-1.amazonaws.com",
+    ),
+    (
+        (
+            "ResourceInitializationError: failed to validate logger args: create stream has been retried"
+            f" 1 times: failed to create Cloudwatch log stream: {POST}dial tcp: lookup"
+            " logs.us-east-1.amazonaws.com: no such host : exit status 1"
+        ),
+        "logs.us-east-1.amazonaws.com",
+    ),
+    (
+        (
+            "CannotPullContainerError: Error response from daemon: Get"
+            ' "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/v2/": net/http: request canceled'
+            " while waiting for connection (Client.Timeout exceeded while awaiting headers)"
+        ),
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com",
+    ),
+    (
+        (
+            "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to do"
+            ' request: Head "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/v2/r/manifests/a":'
+            " dial tcp 10.0.3.17:443: i/o timeout"
+        ),
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com",
+    ),
+]
+
+
+@pytest.mark.parametrize(("reason", "host"), UNREACHED)
+def test_a_service_that_the_network_keeps_back_is_named(reason: str, host: str) -> None:
+    cause = explain({"attempts": [attempt(reason=reason)], "statusReason": "Task failed to start"})
+    assert cause.error.endswith(f"its network does not reach {host}")
+    assert "VPC endpoint" in cause.hint
+
+
+@pytest.mark.parametrize(
+    ("why", "policy"),
+    [
+        (
+            "because no VPC endpoint policy allows the logs:PutLogEvents action",
+            "VPC endpoint policy",
+        ),
+        ("with an explicit deny in a service control policy", "service control policy"),
+        (
+            "because no permissions boundary allows the logs:PutLogEvents action",
+            "permissions boundary",
+        ),
+        ("because no resource-based policy allows the action", "resource-based policy"),
+    ],
+)
+def test_what_denies_beside_the_roles_own_policies_is_named(why: str, policy: str) -> None:
+    reason = f"CannotStartContainerError: {WHO}logs:PutLogEvents on resource: arn:aws:logs:x {why}"
+    cause = explain({"attempts": [attempt(reason=reason)], "statusReason": "Task failed to start"})
+    assert f"because a {policy} keeps" in cause.error
+    assert "logs:PutLogEvents on arn:aws:logs:x" in cause.error
+    assert cause.hint == (
+        f"let that {policy} allow logs:PutLogEvents; the role's own policy may stay as it is"
+    )
+
+
+def test_commands_get_key_and_stack() -> None:
+    cause = Cause(error="e", hint="stop it (batchref cancel KEY); batchref doctor says more")
+    known = for_run(cause, key="data/20260101/a.csv", stack="prod")
+    assert known.hint == (
+        "stop it (batchref cancel data/20260101/a.csv --stack prod); batchref doctor --stack prod"
+        " says more"
+    )
