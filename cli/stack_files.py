@@ -30,6 +30,8 @@ class StackFile:
     values: Mapping[str, Any]
     """Values of the program's own keys, without the namespace."""
     region: str | None
+    naming: str
+    """`pulumi:autonaming` as JSON; empty where the file has none."""
     lines: Mapping[str, int]
     """Dotted path below the namespace, keys of other namespaces in full -> line, from 1."""
     foreign: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ class StackFile:
                 plain=plain,
                 empty=[key for key, value in self.values.items() if value is None],
                 region=self.region or "",
+                naming=self.naming,
                 foreign=self.foreign,
             )
         except ConfigError as error:
@@ -147,13 +150,14 @@ def parse(label: str, name: str, data: bytes) -> StackFile:
     except StackFileError as error:
         raise CliError(str(error), ExitCode.USAGE) from None
     parts = name.split(".")
-    region = document.config.get("aws:region")
+    region, naming = (document.config.get(key) for key in ("aws:region", "pulumi:autonaming"))
     return StackFile(
         label=label,
         stack=parts[1] if len(parts) > 2 else parts[0],
         values={_path((full,)): value for full, value in document.config.items() if _is_own(full)},
         foreign=tuple(full for full in document.config if not _is_own(full)),
         region=None if region is None else text(region),
+        naming="" if naming is None else json.dumps(naming, default=str),
         lines={_path(path): line for path, line in document.lines.items()},
         doubts=tuple(_doubts(document)),
     )

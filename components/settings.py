@@ -31,6 +31,7 @@ def read_config() -> StackConfig:
             plain=plain,
             empty=[key for key in own if values.get(key) == ""],
             region=pulumi.Config("aws").get("region") or "",
+            naming=pulumi.Config("pulumi").get("autonaming") or "",
             foreign=given,
             project=values.name,
         )

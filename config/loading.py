@@ -25,6 +25,7 @@ def load_stack_config(
     plain: Collection[str] = (),
     empty: Collection[str] = (),
     region: str = "",
+    naming: str = "",
     foreign: Iterable[str] = (),
     project: str = NAMESPACE,
 ) -> tuple[StackConfig, list[Problem]]:
@@ -38,6 +39,7 @@ def load_stack_config(
         plain: Those among them whose values are not encrypted.
         empty: Those that stand there without a value.
         region: Of the stack, where it is known.
+        naming: `pulumi:autonaming` as JSON, where it is known.
         foreign: Keys of other namespaces, in full: a misspelt namespace is found.
         project: Name of the project, which is the namespace of its keys.
 
@@ -64,7 +66,7 @@ def load_stack_config(
         key: "plain" if key in plain else "encrypted" for key in SECRETS if key in keys
     }
     config = StackConfig.model_construct(
-        name=stack, region=region, secrets=FrozenDict(secrets), **sections
+        name=stack, region=region, naming=naming, secrets=FrozenDict(secrets), **sections
     )
     problems += check(config, {*sections, *STACK_METADATA})
     if any(problem.level == "error" for problem in problems):

@@ -38,6 +38,8 @@ class StackConfig(BaseModel):
     """`aws:region` of the stack's file; empty where it names none."""
     secrets: FrozenMap[str, Literal["encrypted", "plain"]] = FrozenDict()
     """Those of `SECRETS` that the stack has, and how they stand in its file."""
+    naming: str = ""
+    """`pulumi:autonaming` as JSON; empty where the stack has none beside that of the project."""
 
     network: NetworkSection
     storage: StorageSection
@@ -52,7 +54,7 @@ class StackConfig(BaseModel):
 
 
 SECTION_TYPES: Final[dict[str, Any]] = get_type_hints(StackConfig, include_extras=True)
-STACK_METADATA: Final = ("name", "region", "secrets")
+STACK_METADATA: Final = ("name", "region", "secrets", "naming")
 """What a config knows of its stack besides the sections."""
 SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
     name: TypeAdapter(SECTION_TYPES[name])

@@ -20,7 +20,7 @@ if found=$(command -v pulumi) && command -v pulumi-language-python >/dev/null; t
 fi
 
 # shellcheck disable=SC2012  # names without blanks
-pins=$(cat ../pulumi.sh cli/go.mod cli/go.sum host/go.mod host/go.sum | cksum | tr ' ' '-')
+pins=$(cat ../pulumi.sh cli/go.mod cli/go.sum cli/python/*.go host/go.mod host/go.sum | cksum | tr ' ' '-')
 cache=${XDG_CACHE_HOME:-${HOME:?}/.cache}/batch-reference
 bin=$cache/pulumi-$pins
 if [ -x "$bin/pulumi" ]; then
@@ -37,7 +37,9 @@ trap 'exit 1' INT TERM HUP
 {
     (cd cli && go build -mod=readonly -o "$partial/pulumi" github.com/pulumi/pulumi/pkg/v3/cmd/pulumi)
     # The host's newest module is not served by the module proxy; this one runs the present SDK, with the SDK's present launcher beside it.
-    (cd host && go build -mod=readonly -o "$partial/pulumi-language-python" github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python)
+    # The program of cli/python stands before it and writes the code of an import, which it cannot.
+    (cd cli && go build -mod=readonly -o "$partial/pulumi-language-python" ./python)
+    (cd host && go build -mod=readonly -o "$partial/pulumi-language-python-older" github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python)
     sdk=$(cd cli && go list -mod=readonly -m -f '{{.Dir}}' github.com/pulumi/pulumi/sdk/v3)
     cp "$sdk/python/cmd/pulumi-language-python-exec" "$partial/"
 } >&2

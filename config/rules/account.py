@@ -24,8 +24,12 @@ _MOST_COLUMNS_BYTES: Final = 20 * 1024
 """
 _LONGEST_STACK: Final = 12
 """So that <project>-<stack>-<logical name>-<random digits> fits the 64 characters of roles,
-functions and rules (Pulumi.yaml, pulumi:autonaming; tests/components/test_names.py).
+functions and rules (Pulumi.yaml, pulumi:autonaming; tests/localcloud/test_names.py). Neither the
+CLI nor the provider cuts a name that is too long.
 """
+_LONGEST_NAME: Final = 100
+"""Characters of a stack's name that Pulumi takes (sdk/go/common/tokens, stackName)."""
+_STACK: Final = "${stack}"
 _PART_OF_NAMES: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -39,24 +43,38 @@ class StackNameFitsNames(Rule):
     source = (
         "ECR API, CreateRepository; S3 bucket naming rules; Batch API, CreateJobQueue; IAM quotas"
     )
-    reads = frozenset({"name"})
+    reads = frozenset({"name", "naming"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """A name with capitals, dots or underscores, with hyphens side by side or at an end, or a
-        long one.
+        """A name with capitals, dots or underscores, with hyphens side by side or at an end; and a
+        long one, where automatic names hold all of it.
         """
-        if _PART_OF_NAMES.fullmatch(config.name) is None or len(config.name) > _LONGEST_STACK:
+        whole = not config.naming or _STACK in config.naming
+        longest = _LONGEST_STACK if whole else _LONGEST_NAME
+        if _PART_OF_NAMES.fullmatch(config.name) is None:
             message = (
-                f"resources are named after it: at most {_LONGEST_STACK} lower-case letters and"
-                " digits, with single hyphens between them"
+                f"resources are named after it: at most {longest} lower-case letters and digits,"
+                " with single hyphens between them"
             )
             yield self.problem(
-                "stack", config.name, message, f"name the stack {_plain(config.name)}"
+                "stack", config.name, message, f"name the stack {_plain(config.name, longest)}"
             )
+        elif len(config.name) > longest:
+            short = _plain(config.name, longest)
+            message = (
+                f"it has {len(config.name)} characters, and automatic names have room for"
+                f" {longest} of them"
+            )
+            pattern = f"${{project}}-{short}-${{name}}-${{hex(4)}}"
+            fix = (
+                f"name the stack {short}; one that exists keeps its name with `pulumi:autonaming:"
+                f' {{pattern: "{pattern}"}}` in its file (docs/runbook.md)'
+            )
+            yield self.problem("stack", config.name, message, fix)
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_LONGEST_STACK].rstrip("-") or "dev"
+def _plain(name: str, longest: int) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:longest].rstrip("-") or "dev"
 
 
 class RegionIsNotInChina(Rule):

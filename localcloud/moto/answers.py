@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from moto.core.responses import ActionResult
+from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.s3.models import FakeDeleteMarker
 from moto.s3.responses import S3Response
@@ -21,6 +22,8 @@ _plain_notification: Final = S3Response.get_bucket_notification
 def complete_answers() -> None:
     """Puts them right, once for the process."""
     setattr(SecurityGroupRule, "description", property(_description))  # noqa: B010 - mypy knows these as moto has them
+    # taken once, when it is made; the setter takes no notice of that
+    setattr(LaunchTemplate, "tags", property(LaunchTemplate.get_tags, lambda _template, _: None))  # noqa: B010
     setattr(S3Response, "get_bucket_notification", _notification)  # noqa: B010
     # deleting an object whose versions hold a marker asks each of them to let go of its content
     setattr(FakeDeleteMarker, "dispose", lambda _marker: None)  # noqa: B010

@@ -5,7 +5,9 @@ beside it that breaks nothing.
 from __future__ import annotations
 
 from tests.config.prod_changes import DISABLED, FARGATE, LIMITS, ON_DEMAND, Case
-from tests.config.stacks import REMOVED, Changes
+from tests.config.stacks import NAMING, REMOVED, Changes
+
+NAMED_SHORT: Changes = {NAMING: {"pattern": "br-re-${name}-${hex(5)}"}}
 
 
 def many_environments(count: int) -> Changes:
@@ -39,10 +41,20 @@ CASES: dict[str, list[Case]] = {
         Case(
             {},
             "stack",
-            ("at most 12", "name the stack research-in"),
+            ("has 14 characters", "room for 12", "name the stack research-in"),
             {},
             ("research-in-eu", "research-eu"),
         ),
+        Case({}, "stack", ("runbook.md",), NAMED_SHORT, ("research-in-eu", "research-in-eu")),
+        Case(
+            {NAMING: {"pattern": "${stack}-${name}-${hex(4)}"}},
+            "stack",
+            ("room for 12",),
+            NAMED_SHORT,
+            ("research-in-eu", "a" * 100),
+        ),
+        Case(NAMED_SHORT, "stack", ("at most 100",), NAMED_SHORT, ("Prod", "prod")),
+        Case(NAMED_SHORT, "stack", ("room for 100",), {}, ("a" * 101, "prod")),
     ],
     "REGION-CHINA": [
         Case(

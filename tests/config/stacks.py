@@ -14,7 +14,7 @@ from localcloud.deployment.stack_file import read_stack
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("dev", "prod", "local")
-EXAMPLES = ("gpu-spot", "fargate-only", "private", "efs-fargate", "lustre-hpc")
+EXAMPLES = ("gpu-spot", "fargate-only", "private", "efs-fargate", "lustre-hpc", "spot-shards")
 _PROJECT = "batch-reference:"
 
 
@@ -38,6 +38,7 @@ class _Removed:
 
 
 REGION = "aws:region"
+NAMING = "pulumi:autonaming"
 REMOVED: Any = _Removed()
 Changes = dict[str, Any]
 """Dotted path -> new value; REMOVED takes the field away."""
@@ -78,8 +79,15 @@ def load(found: dict[str, Any], stack: str = "test") -> tuple[StackConfig, list[
     file.
     """
     plain = [key for key in SECRETS if key in found and not isinstance(found[key], dict)]
-    own = {key: value for key, value in found.items() if key != REGION}
-    return load_stack_config(stack, own.get, own, plain=plain, region=found.get(REGION, ""))
+    own = {key: value for key, value in found.items() if key not in (REGION, NAMING)}
+    return load_stack_config(
+        stack,
+        own.get,
+        own,
+        plain=plain,
+        region=found.get(REGION, ""),
+        naming=json.dumps(found[NAMING]) if NAMING in found else "",
+    )
 
 
 def problems_of(found: dict[str, Any], stack: str = "test") -> tuple[Problem, ...]:

@@ -134,7 +134,8 @@ def test_the_whole_book(stack: str, pulumi_folder: Path, tmp_path: Path) -> None
         for change in book():
             if change.stack == stack:
                 found, differing[change.name] = pair.play(change)
-                if (expected := recorded()[f"{stack}/{change.name}"]) != found:
+                expected = recorded().get(f"{stack}/{change.name}", {})
+                if any(found.get(part) != steps for part, steps in expected.items()):
                     differing[change.name].append(f"recorded {expected}, found {found}")
     finally:
         pair.stop()

@@ -166,7 +166,8 @@ def _budget(find: Find, client: Client) -> tuple[Resource, str]:
     account, _, name = budget.id.partition(":")
     budgets = client("budgets")
     found = budgets.describe_budget(AccountId=account, BudgetName=name)["Budget"]
-    kept = {k: v for k, v in found.items() if k in ("BudgetName", "BudgetType", "TimeUnit")}
+    names = ("BudgetName", "BudgetType", "FilterExpression", "Metrics", "TimeUnit")
+    kept = {name: found[name] for name in names if name in found}
     amount = {"Amount": "9999", "Unit": "USD"}
     budgets.update_budget(AccountId=account, NewBudget={**kept, "BudgetLimit": amount})
     return budget, "limitAmount"

@@ -4,10 +4,8 @@ it back.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -68,56 +66,6 @@ def test_every_type_that_can_change_can_be_read() -> None:
     assert set(READERS) <= set(HANDLERS)
 
 
-def _bucket(client: Callable[[str], Any]) -> str:
-    client("s3").create_bucket(Bucket="imported")
-    tags = [{"Key": "a", "Value": "b"}]
-    client("s3").put_bucket_tagging(Bucket="imported", Tagging={"TagSet": tags})
-    return "imported"
-
-
-def _queue(client: Callable[[str], Any]) -> str:
-    made = client("sqs").create_queue(QueueName="imported", Attributes={"DelaySeconds": "7"})
-    return str(made["QueueUrl"])
-
-
-def _group(client: Callable[[str], Any]) -> str:
-    client("logs").create_log_group(logGroupName="/imported")
-    client("logs").put_retention_policy(logGroupName="/imported", retentionInDays=7)
-    return "/imported"
-
-
-def _role(client: Callable[[str], Any]) -> str:
-    document = json.dumps({"Version": "2012-10-17", "Statement": []})
-    client("iam").create_role(
-        RoleName="imported", AssumeRolePolicyDocument=document, Description="x"
-    )
-    return "imported"
-
-
-@pytest.mark.parametrize(
-    ("token", "make", "inputs"),
-    [
-        ("aws:s3/bucket:Bucket", _bucket, {"bucket": "imported", "tags": {"a": "b"}}),
-        ("aws:sqs/queue:Queue", _queue, {"name": "imported", "delaySeconds": "7"}),
-        ("aws:cloudwatch/logGroup:LogGroup", _group, {"retentionInDays": 7}),
-        ("aws:iam/role:Role", _role, {"name": "imported", "description": "x"}),
-    ],
-)
-def test_what_exists_already_is_read_by_its_id_alone(
-    cloud: LocalCloud,
-    provider: Provider,
-    token: str,
-    make: Callable[[Any], str],
-    inputs: dict[str, Any],
-) -> None:
-    found = provider.read(token, make(cloud.client), {}, {})
-    assert found is not None
-    assert {name: found[0].get(name) for name in inputs} == inputs
-    assert provider.read(token, "nothing-of-this-name", {}, {}) is None or token.startswith(
-        "aws:sqs"
-    )
-
-
 def test_what_was_half_made_is_finished_by_the_next_deployment(
     cloud: LocalCloud, tmp_path: Path
 ) -> None:
@@ -149,3 +97,17 @@ def test_what_lies_under_a_delete_marker_goes_too(cloud: LocalCloud) -> None:
     s3.put_bucket_versioning(Bucket="marked", VersioningConfiguration=suspended)
     done = s3.delete_objects(Bucket="marked", Delete={"Objects": [{"Key": "a"}]})
     assert "Errors" not in done
+
+
+def test_a_launch_template_has_the_tags_of_now(cloud: LocalCloud) -> None:
+    ec2 = cloud.client("ec2")
+    specification = {"ResourceType": "launch-template", "Tags": [{"Key": "a", "Value": "1"}]}
+    made = ec2.create_launch_template(
+        LaunchTemplateName="tagged",
+        LaunchTemplateData={"InstanceType": "c6i.large"},
+        TagSpecifications=[specification],
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    ec2.delete_tags(Resources=[made], Tags=[{"Key": "a"}])
+    ec2.create_tags(Resources=[made], Tags=[{"Key": "b", "Value": "2"}])
+    (found,) = ec2.describe_launch_templates(LaunchTemplateIds=[made])["LaunchTemplates"]
+    assert found["Tags"] == [{"Key": "b", "Value": "2"}]

@@ -23,11 +23,15 @@ DEFAULT = {"pulumi:autonaming": '{"mode":"default"}'}
 LONGEST = "a" * 12
 
 
-def named(stack: str, folder: Path) -> Deployment:
-    """A preview of the program under another stack's name."""
+def named(stack: str, folder: Path, pattern: str = "") -> Deployment:
+    """A preview of the program under another stack's name, and with a pattern of its own."""
     for path in (ROOT / "__main__.py", ROOT / "Pulumi.yaml"):
         (folder / path.name).symlink_to(path)
-    (folder / f"Pulumi.{stack}.yaml").symlink_to(ROOT / "Pulumi.prod.yaml")
+    text = (ROOT / "Pulumi.prod.yaml").read_text()
+    if pattern:
+        own = f"config:\n  pulumi:autonaming: {{ pattern: '{pattern}' }}\n"
+        text = text.replace("config:\n", own, 1)
+    (folder / f"Pulumi.{stack}.yaml").write_text(text)
     return deploy(folder, stack, no_aws, preview=True)
 
 
@@ -48,6 +52,19 @@ def test_every_automatic_name_tells_project_and_stack_and_fits(tmp_path: Path) -
 def test_the_longest_stack_is_the_longest(tmp_path: Path) -> None:
     with pytest.raises(DeploymentError, match="STACK-NAME at stack"):
         named(f"{LONGEST}a", tmp_path)
+
+
+def test_a_stack_with_a_longer_name_has_the_pattern_that_the_rule_says(tmp_path: Path) -> None:
+    stack = "research-in-europe-west"
+    with pytest.raises(DeploymentError, match="has 23 characters") as caught:
+        named(stack, tmp_path)
+    found = re.search(r'pattern: "([^"]+)"', str(caught.value))
+    assert found is not None
+    folder = tmp_path / "own"
+    folder.mkdir()
+    made = named(stack, folder, found[1])
+    role = made.resource("aws:iam/role:Role", "roles-preprocess").outputs["name"]
+    assert re.fullmatch(r"batch-reference-research-in-roles-preprocess-[0-9a-f]{4}", role)
 
 
 @pytest.mark.timeout(300)

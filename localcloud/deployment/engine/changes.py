@@ -213,8 +213,7 @@ class Changes:
         with self._lock:
             self._replaced.add(wanted.urn)
         if old.options.protect and wanted.options.protect:
-            names = ", ".join(found.reason.changed)
-            raise ProviderError(unreplaceable(old.urn) + (f" ({names} changes)" if names else ""))
+            raise ProviderError(unreplaceable(old.urn))
         if found.first:
             with self._deleting_first:
                 self._delete_with_dependents(old)
@@ -252,7 +251,7 @@ class Changes:
         ]
         protected = [old for old in removed if old.options.protect]
         if protected:
-            return [_failure(old, undeletable(old.urn)) for old in protected]
+            return [replace(_failure(old, ""), message=undeletable(old.urn)) for old in protected]
         failures: list[Failure] = []
         groups = deletion_order([*self._pending_deletion, *removed])
         failed: list[Resource] | None = None

@@ -38,9 +38,9 @@ from localcloud.deployment.provider.calls import (
 from localcloud.deployment.provider.differences import Before, Difference, differences, touches
 from localcloud.deployment.provider.invokes import INVOKES, PREVIEWED
 from localcloud.deployment.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle
+from localcloud.deployment.provider.looking import adopt, read
 from localcloud.deployment.provider.naming import Autonaming, automatic_name
 from localcloud.deployment.provider.outputs import mark_unmodelled, seal, tell, unmodelled
-from localcloud.deployment.provider.reading import READERS, Reading, imported, merged
 from localcloud.deployment.provider.references import missing_references
 from localcloud.deployment.provider.schema import ResourceSchema, resource_schema
 from localcloud.deployment.provider.settings import Settings
@@ -74,7 +74,6 @@ _CREATORS: Final = (
     tables,
 )
 _MODULES: Final = (*_CREATORS, lifecycles, readers)
-_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {}, False)
 
 
 class Provider:
@@ -144,8 +143,8 @@ class Provider:
         """
         old, new = plain(without_bookkeeping(before.inputs)), plain(without_bookkeeping(inputs))
         found = LIFECYCLES.get(token)
-        sets = found.sets if found is not None else ()
-        paths = differences(old, new, texts=JSON_INPUTS, sets=sets)
+        sets, defaults = (found.sets, found.defaults) if found is not None else ((), {})
+        paths = differences(old, new, texts=JSON_INPUTS, sets=sets, defaults=defaults)
         changed = tuple(dict.fromkeys(re.split(r"[.\[]", path, maxsplit=1)[0] for path in paths))
         if not changed:
             return Difference()
@@ -185,18 +184,19 @@ class Provider:
         tags = values.get("tags") or {}
         call = Call(aws=self.aws, token=token, logical=logical, values=values, tags=tags)
         call.ignore("tags", "region", "namePrefix")
+        place = {"region": self.aws.region} if "region" in schema.outputs else {}
         try:
             _all_of(call)
         except ProviderError as error:
             if not (call.id and call.begun):
                 raise
-            tell(outputs, {"region": self.aws.region, **call.outputs})
+            tell(outputs, {**place, **call.outputs})
             # as it is, and not as it was to be: the next comparison finds what it lacks
             found = self.read(token, call.id, inputs, outputs)
             if found is None:
                 raise
             raise CreatedError(str(error), id=call.id, inputs=found[0], outputs=found[1]) from error
-        tell(outputs, {"region": self.aws.region, **call.outputs})
+        tell(outputs, {**place, **call.outputs})
         mark_unmodelled(token, logical, outputs)
         return call.id, outputs
 
@@ -235,7 +235,7 @@ class Provider:
             **{
                 name: value
                 for name, value in before.outputs.items()
-                if name not in schema.inputs or name in kept
+                if name not in schema.inputs or name in kept or name in cycle.computed
             },
             **inputs,
         }
@@ -244,8 +244,13 @@ class Provider:
             outputs["tagsAll"] = tags
         seal(token, outputs)
         real = set(changed) - set(cycle.steers)
+        values |= {
+            name: cycle.defaults[name] for name in real & cycle.defaults.keys() - values.keys()
+        }
         if preview or self._preview:
-            return before.id, {**outputs, **(dict.fromkeys(cycle.decided, UNKNOWN) if real else {})}
+            # another tag makes no new revision and no new version
+            decided = cycle.decided if real - {"tags"} else ()
+            return before.id, {**outputs, **dict.fromkeys(decided, UNKNOWN)}
         call = Update(
             aws=self.aws,
             token=token,
@@ -292,27 +297,25 @@ class Provider:
         Returns None where it does not exist. Raises ProviderError where AWS refuses or the type
         cannot be read.
         """
-        schema, reader = self._schema(token), READERS.get(token)
-        if reader is None:
-            raise ProviderError(f"the type {token} cannot be read by the local provider")
-        values = {**plain(without_bookkeeping(inputs)), **plain(outputs)}
-        if not inputs:
-            values |= imported(token, id)
-        actual = reader(Reading(aws=self.aws, token=token, id=id, values=values))
-        if actual is None:
-            return None
-        if inputs:
-            found = merged(inputs, actual, JSON_INPUTS)
-        else:
-            found = {name: value for name, value in actual.items() if value not in _EMPTY}
-            found |= {DEFAULTS: []}
-        told = without_bookkeeping(found)
-        gone = inputs.keys() - found.keys()
-        now = {**{name: value for name, value in outputs.items() if name not in gone}, **told}
-        if "tagsAll" in schema.outputs:
-            now["tagsAll"] = plain(found.get("tags")) or {}
-        seal(token, now)
-        return found, now
+        self._schema(token)
+        return read(self.aws, token, id, inputs, outputs)
+
+    def adopt(
+        self,
+        token: str,
+        id: str,  # noqa: A002
+    ) -> tuple[str, dict[str, Any], dict[str, Any]] | None:
+        """A resource of which only an id is known: its id, its inputs and its outputs.
+
+        Args:
+            token: The type.
+            id: In the form that the real provider takes at an import.
+
+        Returns None where it does not exist. Raises ProviderError where AWS refuses, the type
+        cannot be read or the id is none of the type.
+        """
+        self._schema(token)
+        return adopt(self.aws, token, id)
 
     def delete(self, token: str, before: Before) -> None:
         """Deletes a resource.

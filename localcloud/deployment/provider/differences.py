@@ -14,6 +14,7 @@ from localcloud.deployment.provider.values import DEFAULTS, SIGNATURE_KEY, is_as
 
 Kind = Literal["add", "delete", "update"]
 _POSITION: Final = re.compile(r"\[\d+\]")
+_NO_DEFAULTS: Final[Mapping[str, Any]] = {}
 NOTHING: Final[tuple[Any, ...]] = (None, [], {})
 """An empty list or map says no more than none."""
 
@@ -62,6 +63,7 @@ def differences(
     *,
     texts: Collection[str] = (),
     sets: Collection[str] = (),
+    defaults: Mapping[str, Any] = _NO_DEFAULTS,
 ) -> dict[str, Kind]:
     """The paths at which plain inputs differ.
 
@@ -70,12 +72,16 @@ def differences(
         new: Wanted inputs, with `values.UNKNOWN` where a preview cannot know.
         texts: Names of inputs that hold JSON, of which only the meaning counts.
         sets: Dotted paths of lists without an order, which differ as a whole.
+        defaults: What inputs are where they are not given.
     """
     found: dict[str, Kind] = {}
     for name in sorted({*old, *new}):
         if not name.startswith("__"):
             then, now = old.get(name), new.get(name)
             if name in texts and _same_json(then, now):
+                continue
+            whole = (_or(then, defaults.get(name)), _or(now, defaults.get(name)))
+            if name in defaults and not any(_walk(*whole, name, name, frozenset(sets))):
                 continue
             found |= dict(_walk(then, now, name, name, frozenset(sets)))
     return found
@@ -135,6 +141,10 @@ def _same(old: Any, new: Any) -> bool:
     if isinstance(old, (Mapping, list)) or isinstance(new, (Mapping, list)):
         return False
     return bool(old == new) or _text(old) == _text(new)
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
 
 
 def _text(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from localcloud.deployment.provider.archive import archive_zip
 from localcloud.deployment.provider.calls import (
+    Aws,
     Call,
     Naming,
     ProviderError,
@@ -67,13 +68,11 @@ def function(call: Call) -> None:
             ReservedConcurrentExecutions=int(concurrency),
         )
     arn = created["FunctionArn"]
-    gateway = f"arn:{call.aws.partition}:apigateway:{call.aws.region}"
-    invoke = f"{gateway}:lambda:path/2015-03-31/functions/{arn}/invocations"
     call.outputs |= {
         "arn": arn,
         "qualifiedArn": f"{arn}:{created['Version']}",
         "version": created["Version"],
-        "invokeArn": invoke,
+        "invokeArn": invoke_arn(call.aws, arn),
         "lastModified": created["LastModified"],
         "codeSha256": created["CodeSha256"],
         "sourceCodeSize": created["CodeSize"],
@@ -83,6 +82,12 @@ def function(call: Call) -> None:
             else created["CodeSha256"]
         ),
     }
+
+
+def invoke_arn(aws: Aws, arn: str) -> str:
+    """The ARN by which API Gateway invokes a function."""
+    gateway = f"arn:{aws.partition}:apigateway:{aws.region}"
+    return f"{gateway}:lambda:path/2015-03-31/functions/{arn}/invocations"
 
 
 @handles(

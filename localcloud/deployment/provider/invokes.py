@@ -46,15 +46,16 @@ def _zone_result(aws: Aws, zones: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def _assumed_zones(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    left_out = arguments.get("excludeNames") or []
-    return _zone_result(
-        aws,
-        [
-            (f"{aws.region}{letter}", f"az{n}")
-            for n, letter in enumerate("abc", 1)
-            if f"{aws.region}{letter}" not in left_out
-        ],
-    )
+    """Those of the AWS in memory, which knows the real ones; three in a region that it lacks."""
+    # half a second, for previews alone
+    from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+
+    known = RegionsAndZonesBackend.zones.get(aws.region, [])
+    zones = [(str(each.name), str(each.zone_id)) for each in known] or [
+        (f"{aws.region}{letter}", f"az{n}") for n, letter in enumerate("abc", 1)
+    ]
+    left_out = {*(arguments.get("excludeNames") or []), *(arguments.get("excludeZoneIds") or [])}
+    return _zone_result(aws, sorted(zone for zone in zones if not left_out & {*zone}))
 
 
 def _region(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:

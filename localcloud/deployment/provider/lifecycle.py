@@ -103,11 +103,12 @@ class Lifecycle:
 
     `replaces` are dotted paths of inputs whose change needs another resource; `when` says more of
     it where a path is not enough. `steers` are inputs that only guide the Pulumi provider. `sets`
-    are paths of lists without an order. `decided` are outputs that an update may change in ways
-    that a preview cannot know, `keeps` inputs that the provider chose at the creation. `stays` puts
-    back into new inputs what AWS keeps although the program no longer gives it (Optional and
-    Computed). `deletes_first` where a replacement cannot stand beside what it replaces. `delete` is
-    None where the resource goes with its owner.
+    are paths of lists without an order. `defaults` are what counts where the program gives nothing,
+    and `computed` the paths of inputs that AWS decides then. `decided` are outputs that an update
+    may change in ways that a preview cannot know, `keeps` inputs that the provider chose at the
+    creation. `stays` puts back into new inputs what AWS keeps although the program no longer gives
+    it (Optional and Computed). `deletes_first` where a replacement cannot stand beside what it
+    replaces. `delete` is None where the resource goes with its owner.
     """
 
     delete: Deleter | None
@@ -116,6 +117,8 @@ class Lifecycle:
     when: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]] | None = None
     steers: Collection[str] = ()
     sets: Collection[str] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    computed: Collection[str] = ()
     decided: Collection[str] = ()
     keeps: Collection[str] = ()
     stays: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
@@ -138,8 +141,8 @@ LIFECYCLES: Final[dict[str, Lifecycle]] = {}
 
 @cache
 def rules() -> dict[str, Any]:
-    """What the schemas of the real provider say of types: `replaces`, `sets`, `deletes_first`, and
-    the file where they say it.
+    """What the schemas of the real provider say of types, and the file where they say it; `about`
+    says what is what.
     """
     found: dict[str, Any] = json.loads(Path(__file__).with_name("rules.json").read_text())
     return found
@@ -157,6 +160,8 @@ def lifecycles(table: Mapping[str, Lifecycle]) -> None:
             given,
             replaces=tuple(rule.get("replaces", ())),
             sets=tuple(rule.get("sets", ())),
+            defaults=rule.get("defaults", {}),
+            computed=tuple(rule.get("computed", ())),
             deletes_first=bool(rule.get("deletes_first")),
         )
 

@@ -79,6 +79,7 @@ lifecycles(
         "ec2/vpc:Vpc": Lifecycle(
             delete=remove("ec2", "DeleteVpc", VpcId="{id}"),
             update=network_updates.vpc,
+            when=network_updates.another_tenancy,
         ),
         "ec2/subnet:Subnet": Lifecycle(
             delete=remove("ec2", "DeleteSubnet", SubnetId="{id}"),
@@ -224,6 +225,8 @@ lifecycles(
         # ---- storage
         "s3/bucket:Bucket": Lifecycle(
             delete=removals.bucket,
+            update=updates.bucket,
+            when=updates.lock_taken_away,
             steers=("forceDestroy",),
         ),
         "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket_setting(

@@ -76,11 +76,14 @@ def attribute_text(value: Any) -> str:
 def queue(call: Call) -> None:
     """Queue."""
     name = call.take("name")
+    attributes = _attributes(call, QUEUE_ATTRIBUTES) or {}
+    # the real provider sends the default of its schema, which is no longer that of AWS
+    attributes.setdefault("MaximumMessageSize", "262144")
     url = call.send(
         "sqs",
         "CreateQueue",
         QueueName=name,
-        Attributes=_attributes(call, QUEUE_ATTRIBUTES),
+        Attributes=attributes,
         tags=dict(call.tags) or None,
     )["QueueUrl"]
     call.id = url

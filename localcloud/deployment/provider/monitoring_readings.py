@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from localcloud.deployment.provider.reading import Actual, Described, Found, Reading, tag_map
@@ -18,6 +19,7 @@ def log_group(reading: Reading) -> Actual | None:
     tags = reading.send("logs", "ListTagsForResource", resourceArn=arn)["tags"]
     return {
         "name": reading.id,
+        "arn": arn,
         "retentionInDays": found.get("retentionInDays", 0),
         "kmsKeyId": found.get("kmsKeyId"),
         "tags": tag_map(tags),
@@ -42,7 +44,16 @@ def query_definition(reading: Reading) -> Actual | None:
     """A saved query; the API knows only lists of them."""
     told = reading.send("logs", "DescribeQueryDefinitions")["queryDefinitions"]
     found = next((each for each in told if each["queryDefinitionId"] == reading.id), None)
-    return found and {name: found.get(name) for name in ("name", "queryString", "logGroupNames")}
+    names = ("name", "queryString", "logGroupNames", "queryDefinitionId")
+    return found and {name: found.get(name) for name in names}
+
+
+_BUDGET: Final = Described(
+    service="budgets",
+    operation="DescribeBudget",
+    request={"AccountId": "{owner}", "BudgetName": "{budget}"},
+    at="Budget",
+)
 
 
 def budget(reading: Reading) -> Actual | None:
@@ -53,12 +64,17 @@ def budget(reading: Reading) -> Actual | None:
     if not told:
         return None
     found = told["Budget"]
+    values = {**reading.values, "owner": account, "budget": name}
+    plainly = _BUDGET(replace(reading, values=values)) or {}
     listed = reading.send("budgets", "DescribeNotificationsForBudget", **named)
     notifications = [_watched(reading, named, each) for each in listed.get("Notifications", [])]
     filters = found.get("CostFilters", {})
     return {
+        **plainly,
+        "metrics": next(iter(found.get("Metrics", [])), None),
         "name": name,
         "accountId": account,
+        "arn": f"arn:{reading.aws.partition}:budgets::{account}:budget/{name}",
         "budgetType": found["BudgetType"],
         "timeUnit": found["TimeUnit"],
         "limitAmount": found.get("BudgetLimit", {}).get("Amount"),
@@ -100,4 +116,6 @@ def budget_action(reading: Reading) -> Actual | None:
     owner, action, name = reading.id.split(":")
     values = {**reading.values, "owner": owner, "action": action, "budget": name}
     inner = Reading(aws=reading.aws, token=reading.token, id=reading.id, values=values)
-    return _ACTION(inner)
+    found = _ACTION(inner)
+    arn = f"arn:{reading.aws.partition}:budgets::{owner}:budget/{name}/action/{action}"
+    return found and {**found, "arn": arn}

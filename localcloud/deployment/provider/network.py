@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from localcloud.deployment.provider.calls import Call, Naming, Row, handles, rows
@@ -34,20 +35,6 @@ def vpc(call: Call) -> None:
     call.send(
         "ec2", "ModifyVpcAttribute", VpcId=call.id, EnableDnsHostnames={"Value": bool(hostnames)}
     )
-    mine = [{"Name": "vpc-id", "Values": [call.id]}]
-    group = call.send(
-        "ec2",
-        "DescribeSecurityGroups",
-        Filters=[*mine, {"Name": "group-name", "Values": ["default"]}],
-    )["SecurityGroups"][0]
-    table = call.send(
-        "ec2",
-        "DescribeRouteTables",
-        Filters=[*mine, {"Name": "association.main", "Values": ["true"]}],
-    )["RouteTables"][0]
-    acl = call.send(
-        "ec2", "DescribeNetworkAcls", Filters=[*mine, {"Name": "default", "Values": ["true"]}]
-    )["NetworkAcls"][0]
     call.outputs |= {
         "arn": call.aws.arn("ec2", f"vpc/{call.id}"),
         "ownerId": call.aws.account,
@@ -56,6 +43,22 @@ def vpc(call: Call) -> None:
         "dhcpOptionsId": created.get("DhcpOptionsId"),
         "enableDnsSupport": bool(support),
         "enableDnsHostnames": bool(hostnames),
+        **vpc_defaults(call.send, call.id),
+    }
+
+
+def vpc_defaults(send: Callable[..., dict[str, Any]], vpc: str) -> dict[str, str]:
+    """What AWS has made together with a VPC, as outputs."""
+    mine = {"Name": "vpc-id", "Values": [vpc]}
+
+    def only(operation: str, member: str, name: str, value: str) -> dict[str, Any]:
+        found = send("ec2", operation, Filters=[mine, {"Name": name, "Values": [value]}])
+        return dict(found[member][0])
+
+    group = only("DescribeSecurityGroups", "SecurityGroups", "group-name", "default")
+    table = only("DescribeRouteTables", "RouteTables", "association.main", "true")
+    acl = only("DescribeNetworkAcls", "NetworkAcls", "default", "true")
+    return {
         "defaultSecurityGroupId": group["GroupId"],
         "defaultRouteTableId": table["RouteTableId"],
         "mainRouteTableId": table["RouteTableId"],
@@ -121,7 +124,7 @@ def elastic_ip(call: Call) -> None:
         "allocationId": call.id,
         "arn": call.aws.arn("ec2", f"elastic-ip/{call.id}"),
         "publicIp": created["PublicIp"],
-        "publicDns": f"ec2-{created['PublicIp'].replace('.', '-')}.compute-1.amazonaws.com",
+        "publicDns": public_dns(created["PublicIp"], call.aws.region),
         "domain": "vpc",
     }
     if instance or interface:
@@ -133,6 +136,13 @@ def elastic_ip(call: Call) -> None:
         call.outputs["associationId"] = call.send(
             "ec2", "AssociateAddress", AllocationId=call.id, **request
         )["AssociationId"]
+
+
+def public_dns(ip: str, region: str) -> str:
+    """The public name of an address (Amazon VPC user guide, DNS attributes of a VPC)."""
+    host = f"ec2-{ip.replace('.', '-')}"
+    zone = "compute-1" if region == "us-east-1" else f"{region}.compute"
+    return f"{host}.{zone}.amazonaws.com"
 
 
 @handles("ec2/natGateway:NatGateway")
@@ -187,8 +197,13 @@ def route(call: Call) -> None:
     table = call.take("routeTableId")
     request: dict[str, Any] = {name[0].upper() + name[1:]: value for name, value in target.items()}
     call.create("ec2", "CreateRoute", tagged=None, rename=_ROUTE, RouteTableId=table, **request)
-    call.id = f"r-{table}{zlib.crc32(''.join(value or '' for value in target.values()).encode())}"
+    call.id = route_id(table, list(target.values()))
     call.outputs |= {"state": "active", "origin": "CreateRoute"}
+
+
+def route_id(table: str, destinations: Sequence[str | None]) -> str:
+    """The real provider's id of a route (internal/service/ec2/vpc_route.go)."""
+    return f"r-{table}{zlib.crc32(''.join(value or '' for value in destinations).encode())}"
 
 
 @handles("ec2/vpcEndpoint:VpcEndpoint")
@@ -215,13 +230,14 @@ def vpc_endpoint(call: Call) -> None:
         ],
     }
     if kind == "Gateway":
-        found = call.send(
-            "ec2",
-            "DescribeManagedPrefixLists",
-            Filters=[{"Name": "prefix-list-name", "Values": [service]}],
-        )["PrefixLists"]
-        if found:
-            call.outputs |= {"prefixListId": found[0]["PrefixListId"]}
+        call.outputs["prefixListId"] = prefix_list(call.send, str(service))
+
+
+def prefix_list(send: Callable[..., dict[str, Any]], service: str) -> str | None:
+    """The prefix list of a service with gateway endpoints; None where AWS has none."""
+    named = [{"Name": "prefix-list-name", "Values": [service]}]
+    found = send("ec2", "DescribeManagedPrefixLists", Filters=named)["PrefixLists"]
+    return str(found[0]["PrefixListId"]) if found else None
 
 
 @handles("ec2/vpcEndpointRouteTableAssociation:VpcEndpointRouteTableAssociation")

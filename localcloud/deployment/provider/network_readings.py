@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from localcloud.deployment.provider.network import prefix_list, public_dns, vpc_defaults
 from localcloud.deployment.provider.reading import Actual, Described, Found, Reading, tag_map
 
 
 def vpc(reading: Reading, _found: Found) -> Found:
-    """DNS attributes, one call each."""
-    told = {}
+    """DNS attributes, one call each, and what came with it."""
+    told: dict[str, Any] = vpc_defaults(reading.send, reading.id)
     for name in ("enableDnsSupport", "enableDnsHostnames"):
         member = f"{name[0].upper()}{name[1:]}"
         answer = reading.send("ec2", "DescribeVpcAttribute", VpcId=reading.id, Attribute=name)
@@ -25,7 +26,14 @@ def internet_gateway(_reading: Reading, found: Found) -> Found:
 def nat_gateway(_reading: Reading, found: Found) -> Found:
     """The address."""
     address: Found = next(iter(found.get("NatGatewayAddresses", [])), {})
-    return {"allocationId": address.get("AllocationId")}
+    names = ("allocationId", "publicIp", "privateIp", "networkInterfaceId")
+    told = {name: address.get(f"{name[0].upper()}{name[1:]}") for name in names}
+    return {**told, "connectivityType": found.get("ConnectivityType", "public")}
+
+
+def address(reading: Reading, found: Found) -> Found:
+    """Its public name."""
+    return {"publicDns": public_dns(found["PublicIp"], reading.aws.region)}
 
 
 def without_routes(_reading: Reading, _found: Found) -> Found:
@@ -46,9 +54,14 @@ def rule(_reading: Reading, found: Found) -> Found:
     return {"referencedSecurityGroupId": group, **ports}
 
 
-def endpoint(_reading: Reading, found: Found) -> Found:
-    """Its security groups."""
-    return {"securityGroupIds": [group["GroupId"] for group in found.get("Groups", [])]}
+def endpoint(reading: Reading, found: Found) -> Found:
+    """Its security groups, and the prefix list of a gateway endpoint."""
+    groups = [each["GroupId"] for each in found.get("Groups", [])]
+    told: dict[str, Any] = {"securityGroupIds": groups}
+    if found.get("VpcEndpointType") == "Gateway":
+        told["privateDnsEnabled"] = False  # moto says true of every endpoint
+        told["prefixListId"] = prefix_list(reading.send, found["ServiceName"])
+    return told
 
 
 def route(reading: Reading) -> Actual | None:
@@ -68,7 +81,8 @@ def route(reading: Reading) -> Actual | None:
     for table in tables.get("RouteTables", []):
         for each in table["Routes"]:
             if each.get("DestinationCidrBlock") == wanted:
-                return {name: each.get(member) for name, member in names.items()}
+                told = {name: each.get(member) for name, member in names.items()}
+                return {**told, "state": each.get("State"), "origin": each.get("Origin")}
     return None
 
 
@@ -107,7 +121,17 @@ def launch_template(reading: Reading) -> Actual | None:
     data = _TEMPLATE(reading)
     if not found:
         return None
-    own = {"name": found[0]["LaunchTemplateName"], "tags": tag_map(found[0].get("Tags", []))}
+    latest = reading.send(
+        "ec2", "DescribeLaunchTemplateVersions", LaunchTemplateId=reading.id, Versions=["$Latest"]
+    )["LaunchTemplateVersions"][0]
+    own = {
+        "name": found[0]["LaunchTemplateName"],
+        "description": latest.get("VersionDescription"),
+        "tags": tag_map(found[0].get("Tags", [])),
+        "arn": reading.aws.arn("ec2", f"launch-template/{reading.id}"),
+        "latestVersion": found[0]["LatestVersionNumber"],
+        "defaultVersion": found[0]["DefaultVersionNumber"],
+    }
     told = dict(data or {})
     # moto notes the template's own tags among those of what is launched, where AWS takes none of
     # this kind

@@ -33,7 +33,7 @@ def launch_template(update: Update) -> None:
 
 
 def vpc(update: Update) -> None:
-    """DNS attributes."""
+    """DNS attributes and tenancy."""
     for name, member in (
         ("enableDnsSupport", "EnableDnsSupport"),
         ("enableDnsHostnames", "EnableDnsHostnames"),
@@ -43,6 +43,8 @@ def vpc(update: Update) -> None:
             update.send(
                 "ec2", "ModifyVpcAttribute", VpcId=update.id, **{member: {"Value": bool(value)}}
             )
+    if update.new_or_nothing("instanceTenancy"):
+        update.send("ec2", "ModifyVpcTenancy", VpcId=update.id, InstanceTenancy="default")
 
 
 def subnet(update: Update) -> None:
@@ -98,6 +100,14 @@ _SOURCES: Final[Mapping[str, str]] = {
     "prefixListId": "PrefixListId",
     "referencedSecurityGroupId": "ReferencedGroupId",
 }
+
+
+def another_tenancy(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The tenancy of a VPC changes from dedicated to default alone (terraform-provider-aws,
+    vpc_.go; EC2 API, ModifyVpcTenancy).
+    """
+    then, now = (each.get("instanceTenancy") or "default" for each in (old, new))
+    return ["instanceTenancy"] if then != now and now != "default" else []
 
 
 def another_kind_of_source(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -23,6 +23,7 @@ from localcloud.deployment.provider import (
     unmodelled,
 )
 from localcloud.deployment.provider.neighbours import refusal
+from localcloud.deployment.provider.package import package_schema
 from localcloud.deployment.provider.schema import SchemaError
 from localcloud.deployment.provider.values import DEFAULTS, decode, encode, is_unknown, plain, walk
 
@@ -84,6 +85,10 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     def GetPluginInfo(self, _request: Any, _context: Any) -> Any:  # noqa: N802
         """The version of pulumi_aws that this provider is held to."""
         return plugin_pb2.PluginInfo(version=importlib.metadata.version("pulumi_aws"))
+
+    def GetSchema(self, _request: Any, _context: Any) -> Any:  # noqa: N802
+        """What the types accept and give, from which the CLI writes code for an import."""
+        return provider_pb2.GetSchemaResponse(schema=package_schema())
 
     def GetMapping(self, _request: Any, _context: Any) -> Any:  # noqa: N802
         """No mapping: nothing is converted from Terraform here."""
@@ -200,11 +205,16 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
         """What there is of a resource; an answer without an id is that there is nothing."""
         inputs, outputs = decode(request.inputs), decode(request.properties)
-        found = self._of(context).read(_type(request), request.id, inputs, outputs)
-        if found is None:
+        provider, token = self._of(context), _type(request)
+        if inputs or outputs:
+            found = provider.read(token, request.id, inputs, outputs)
+            whole = None if found is None else (request.id, *found)
+        else:
+            whole = provider.adopt(token, request.id)
+        if whole is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(
-            id=request.id, inputs=encode(found[0]), properties=encode(found[1])
+            id=whole[0], inputs=encode(whole[1]), properties=encode(whole[2])
         )
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802

@@ -10,6 +10,9 @@ from localcloud.deployment.provider import readings as more
 from localcloud.deployment.provider.reading import Described, readers
 
 _ARN: Final = {"resourceArn": "{arn}"}
+_OWN_ARN: Final = "arn:{{partition}}:{}:{{region}}:{{account}}:"
+_NONE: Final[Mapping[str, str]] = {}
+_OWNED: Final = {"ownerId": "{account}"}
 
 
 def _alarm(kind: str) -> Described:
@@ -18,15 +21,24 @@ def _alarm(kind: str) -> Described:
         operation="DescribeAlarms",
         request={"AlarmNames": ["{id}"], "AlarmTypes": [kind]},
         at=f"{kind}s.0",
-        rename={"name": "AlarmName", "metricQueries": "Metrics"},
+        rename={"name": "AlarmName", "metricQueries": "Metrics", "arn": "AlarmArn"},
         tags=("cloudwatch", "ListTagsForResource", {"ResourceARN": "{arn}"}),
         more=monitoring_readings.alarm,
     )
 
 
-def _ec2(operation: str, member: str, at: str, **details: Any) -> Described:
+def _ec2(
+    operation: str, member: str, at: str, kind: str, told: Mapping[str, str] = _NONE, **details: Any
+) -> Described:
+    """A resource whose ARN EC2 does not tell; `kind` is the word for it there."""
+    arn = {"arn": f"{_OWN_ARN.format('ec2')}{kind}/{{id}}"} if kind else {}
     return Described(
-        service="ec2", operation=operation, request={member: ["{id}"]}, at=f"{at}.0", **details
+        service="ec2",
+        operation=operation,
+        request={member: ["{id}"]},
+        at=f"{at}.0",
+        told={**arn, **told},
+        **details,
     )
 
 
@@ -50,21 +62,35 @@ readers(
             "DescribeComputeEnvironments",
             "computeEnvironments",
             "computeEnvironments",
-            rename={"computeResources.ec2Configurations": "ec2Configuration"},
+            rename={
+                "arn": "computeEnvironmentArn",
+                "name": "computeEnvironmentName",
+                "computeResources.ec2Configurations": "ec2Configuration",
+            },
+            more=more.compute_environment,
             absent={"status": ("DELETED", "DELETING")},
         ),
         "batch/jobQueue:JobQueue": _batch(
             "DescribeJobQueues",
             "jobQueues",
             "jobQueues",
-            rename={"computeEnvironmentOrders": "computeEnvironmentOrder"},
+            rename={
+                "arn": "jobQueueArn",
+                "name": "jobQueueName",
+                "computeEnvironmentOrders": "computeEnvironmentOrder",
+            },
             absent={"status": ("DELETED", "DELETING")},
         ),
         "batch/jobDefinition:JobDefinition": _batch(
             "DescribeJobDefinitions",
             "jobDefinitions",
             "jobDefinitions",
-            rename={"retryStrategy.evaluateOnExits": "evaluateOnExit"},
+            rename={
+                "arn": "jobDefinitionArn",
+                "name": "jobDefinitionName",
+                "retryStrategy.evaluateOnExits": "evaluateOnExit",
+            },
+            more=more.job_definition,
             absent={"status": ("INACTIVE",)},
         ),
         "batch/schedulingPolicy:SchedulingPolicy": _batch(
@@ -82,7 +108,9 @@ readers(
             request={"repositoryNames": ["{id}"]},
             at="repositories.0",
             rename={
+                "arn": "repositoryArn",
                 "name": "repositoryName",
+                "repositoryUrl": "repositoryUri",
                 "encryptionConfigurations": "encryptionConfiguration",
             },
             tags=("ecr", "ListTagsForResource", _ARN),
@@ -100,19 +128,31 @@ readers(
             rename={"policy": "policyText", "repository": "repositoryName"},
         ),
         # ---- network and instances
-        "ec2/vpc:Vpc": _ec2("DescribeVpcs", "VpcIds", "Vpcs", more=network_readings.vpc),
-        "ec2/subnet:Subnet": _ec2("DescribeSubnets", "SubnetIds", "Subnets"),
+        "ec2/vpc:Vpc": _ec2(
+            "DescribeVpcs", "VpcIds", "Vpcs", "vpc", _OWNED, more=network_readings.vpc
+        ),
+        "ec2/subnet:Subnet": _ec2("DescribeSubnets", "SubnetIds", "Subnets", "subnet", _OWNED),
         "ec2/internetGateway:InternetGateway": _ec2(
             "DescribeInternetGateways",
             "InternetGatewayIds",
             "InternetGateways",
+            "internet-gateway",
+            _OWNED,
             more=network_readings.internet_gateway,
         ),
-        "ec2/eip:Eip": _ec2("DescribeAddresses", "AllocationIds", "Addresses"),
+        "ec2/eip:Eip": _ec2(
+            "DescribeAddresses",
+            "AllocationIds",
+            "Addresses",
+            "elastic-ip",
+            {"allocationId": "{id}"},
+            more=network_readings.address,
+        ),
         "ec2/natGateway:NatGateway": _ec2(
             "DescribeNatGateways",
             "NatGatewayIds",
             "NatGateways",
+            "",
             more=network_readings.nat_gateway,
             absent={"State": ("deleted", "deleting", "failed")},
         ),
@@ -120,6 +160,8 @@ readers(
             "DescribeRouteTables",
             "RouteTableIds",
             "RouteTables",
+            "route-table",
+            _OWNED,
             more=network_readings.without_routes,
         ),
         "ec2/route:Route": network_readings.route,
@@ -128,6 +170,8 @@ readers(
             "DescribeVpcEndpoints",
             "VpcEndpointIds",
             "VpcEndpoints",
+            "vpc-endpoint",
+            _OWNED,
             rename={"policy": "PolicyDocument"},
             more=network_readings.endpoint,
             absent={"State": ("deleted", "deleting")},
@@ -137,7 +181,8 @@ readers(
             operation="DescribePlacementGroups",
             request={"GroupNames": ["{id}"]},
             at="PlacementGroups.0",
-            rename={"name": "GroupName"},
+            rename={"name": "GroupName", "placementGroupId": "GroupId"},
+            told={"arn": f"{_OWN_ARN.format('ec2')}placement-group/{{id}}"},
             absent={"State": ("deleted", "deleting")},
         ),
         "ec2/launchTemplate:LaunchTemplate": network_readings.launch_template,
@@ -145,6 +190,8 @@ readers(
             "DescribeSecurityGroups",
             "GroupIds",
             "SecurityGroups",
+            "security-group",
+            _OWNED,
             rename={"name": "GroupName"},
             more=network_readings.without_rules,
         ),
@@ -152,6 +199,8 @@ readers(
             "DescribeSecurityGroupRules",
             "SecurityGroupRuleIds",
             "SecurityGroupRules",
+            "security-group-rule",
+            {"securityGroupRuleId": "{id}"},
             rename={"securityGroupId": "GroupId"},
             more=network_readings.rule,
         ),
@@ -159,6 +208,8 @@ readers(
             "DescribeSecurityGroupRules",
             "SecurityGroupRuleIds",
             "SecurityGroupRules",
+            "security-group-rule",
+            {"securityGroupRuleId": "{id}"},
             rename={"securityGroupId": "GroupId"},
             more=network_readings.rule,
         ),
@@ -168,7 +219,11 @@ readers(
             operation="GetRole",
             request=_IAM_ROLE,
             at="Role",
-            rename={"name": "RoleName", "assumeRolePolicy": "AssumeRolePolicyDocument"},
+            rename={
+                "name": "RoleName",
+                "uniqueId": "RoleId",
+                "assumeRolePolicy": "AssumeRolePolicyDocument",
+            },
             tags=("iam", "ListRoleTags", _IAM_ROLE),
         ),
         "iam/rolePolicy:RolePolicy": more.role_policy,
@@ -187,7 +242,7 @@ readers(
             operation="GetInstanceProfile",
             request={"InstanceProfileName": "{id}"},
             at="InstanceProfile",
-            rename={"name": "InstanceProfileName"},
+            rename={"name": "InstanceProfileName", "uniqueId": "InstanceProfileId"},
             more=more.instance_profile,
         ),
         "kms/key:Key": Described(
@@ -223,7 +278,12 @@ readers(
             service="lambda",
             operation="GetFunctionConfiguration",
             request={"FunctionName": "{id}"},
-            rename={"name": "FunctionName", "layers": ""},
+            rename={
+                "arn": "FunctionArn",
+                "name": "FunctionName",
+                "layers": "",
+                "sourceCodeSize": "CodeSize",
+            },
             tags=("lambda", "ListTags", {"Resource": "{arn}"}),
             more=more.function,
         ),
@@ -237,7 +297,7 @@ readers(
         "cloudwatch/eventRule:EventRule": Described(
             service="events",
             operation="DescribeRule",
-            request={"Name": "{name}"},
+            request={"Name": "{name}", "EventBusName": "{eventBusName}"},
             rename={"isEnabled": ""},
             tags=("events", "ListTagsForResource", {"ResourceARN": "{arn}"}),
         ),
@@ -253,6 +313,7 @@ readers(
             service="stepfunctions",
             operation="DescribeStateMachine",
             request={"stateMachineArn": "{id}"},
+            rename={"arn": "stateMachineArn"},
             tags=("stepfunctions", "ListTagsForResource", _ARN),
             more=more.state_machine,
             absent={"status": ("DELETING",)},
@@ -286,7 +347,12 @@ readers(
             operation="DescribeTable",
             request={"TableName": "{id}"},
             at="Table",
-            rename={"name": "TableName"},
+            rename={
+                "arn": "TableArn",
+                "name": "TableName",
+                "streamArn": "LatestStreamArn",
+                "streamLabel": "LatestStreamLabel",
+            },
             tags=("dynamodb", "ListTagsOfResource", {"ResourceArn": "{arn}"}),
             more=more.table,
         ),
@@ -295,6 +361,7 @@ readers(
             operation="DescribeAccessPoints",
             request={"AccessPointId": "{id}"},
             at="AccessPoints.0",
+            rename={"arn": "AccessPointArn"},
         ),
         "efs/backupPolicy:BackupPolicy": Described(
             service="efs", operation="DescribeBackupPolicy", request={"FileSystemId": "{id}"}
@@ -304,6 +371,7 @@ readers(
             operation="DescribeFileSystems",
             request={"FileSystemId": "{id}"},
             at="FileSystems.0",
+            rename={"arn": "FileSystemArn"},
             more=shared_files.read_policies,
         ),
         "efs/fileSystemPolicy:FileSystemPolicy": Described(
@@ -321,12 +389,14 @@ readers(
             operation="DescribeDataRepositoryAssociations",
             request={"AssociationIds": ["{id}"]},
             at="Associations.0",
+            rename={"arn": "ResourceARN"},
         ),
         "fsx/lustreFileSystem:LustreFileSystem": Described(
             service="fsx",
             operation="DescribeFileSystems",
             request={"FileSystemIds": ["{id}"]},
             at="FileSystems.0",
+            rename={"arn": "ResourceARN"},
             more=shared_files.read_lustre,
         ),
         # ---- what watches

@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, get_args
 
 from pulumi import _types
 
-from localcloud.deployment.provider.calls import NAMES, Aws, ProviderError
+from localcloud.deployment.provider.calls import Aws, ProviderError
 from localcloud.deployment.provider.differences import NOTHING, differences
 from localcloud.deployment.provider.lifecycle import is_absent
 from localcloud.deployment.provider.mapping import variants
-from localcloud.deployment.provider.schema import hint_name, input_fields, unwrapped
+from localcloud.deployment.provider.schema import (
+    hint_name,
+    input_fields,
+    output_fields,
+    unwrapped,
+)
 from localcloud.deployment.provider.values import Secret, plain
 
 
@@ -52,6 +57,7 @@ class Reading:
                     "id": self.id,
                     "account": self.aws.account,
                     "region": self.aws.region,
+                    "partition": self.aws.partition,
                 }
             )
         if isinstance(template, Mapping):
@@ -71,8 +77,8 @@ class Reading:
 Found = Mapping[str, Any]
 """What one call tells of a resource."""
 Actual = Mapping[str, Any]
-"""Inputs as AWS has them: None where AWS could tell but has nothing; what AWS does not tell is not
-in it.
+"""Inputs and outputs as AWS has them: None where AWS could tell but has nothing; what AWS does not
+tell is not in it.
 """
 Reader = Callable[[Reading], Actual | None]
 """Answers None where the resource does not exist."""
@@ -83,9 +89,10 @@ class Described:
     """A type that one call describes.
 
     `at` is the dotted way to the resource in the answer, with positions in lists; `rename` are
-    inputs that are called differently, by dotted path as in mapping.to_request; `tags` is a call
-    that lists the tags, where the description does not; `more` adds what other calls tell. `absent`
-    are answers that mean that it is gone, by a member and its values.
+    inputs and outputs that are called differently, by dotted path as in mapping.to_request; `told`
+    are outputs that the answer has not, as templates; `tags` is a call that lists the tags, where
+    the description does not; `more` adds what other calls tell. `absent` are answers that mean that
+    it is gone, by a member and its values.
     """
 
     service: str
@@ -93,6 +100,7 @@ class Described:
     request: Mapping[str, Any]
     at: str = ""
     rename: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, str, Mapping[str, Any]] | None = None
     more: Callable[[Reading, Mapping[str, Any]], Mapping[str, Any]] | None = None
     absent: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -104,8 +112,13 @@ class Described:
         if not found or any(found.get(name) in values for name, values in self.absent.items()):
             return None
         shape = reading.aws.client(self.service).meta.service_model.operation_model(self.operation)
-        fields = input_fields(reading.token)
+        fields = {**output_fields(reading.token), **input_fields(reading.token)}
         actual = _object(found, fields, self.rename, "", _shape_at(shape.output_shape, self.at))
+        plainly = {name: value for name, value in actual.items() if isinstance(value, str)}
+        reading = replace(reading, values={**reading.values, **plainly})
+        own = {name: reading.filled(template) for name, template in self.told.items()}
+        actual |= own
+        reading = replace(reading, values={**reading.values, **own})
         if self.tags is not None:
             service, operation, request = self.tags
             told = reading.maybe(service, operation, **reading.filled(request))
@@ -153,16 +166,25 @@ def merged(
     return result
 
 
-def imported(token: str, id: str) -> dict[str, str]:  # noqa: A002
-    """What an id alone tells of a resource that readers ask for: its name, or the bucket that it
-    belongs to.
+def outputs_now(
+    old: Mapping[str, Any], actual: Mapping[str, Any], inputs: Collection[str]
+) -> dict[str, Any]:
+    """Former outputs with what AWS tells now in their place.
+
+    Args:
+        old: Former outputs with their secrets.
+        actual: What AWS has.
+        inputs: Names of the type's inputs, which are no matter of this.
     """
-    naming = NAMES.get(token)
-    first = id.partition(",")[0]
-    names = {"bucket": first, "functionName": id, "arn": id} | (
-        {naming.property: id} if naming else {}
-    )
-    return names if token.startswith(("aws:s3/", "aws:lambda/")) or naming else {"arn": id}
+    told = {
+        name: value for name, value in actual.items() if name not in inputs and value is not None
+    }
+    kept = {
+        name: old[name]
+        for name in told.keys() & old.keys()
+        if isinstance(old[name], Secret) or _same(old[name], told[name])
+    }
+    return {**old, **told, **kept}
 
 
 def _at(value: Any, way: str) -> Any:

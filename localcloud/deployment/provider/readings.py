@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from localcloud.deployment.provider.calls import ProviderError
+from localcloud.deployment.provider.functions import invoke_arn
 from localcloud.deployment.provider.lifecycle import is_absent
 from localcloud.deployment.provider.messaging import (
     QUEUE_ATTRIBUTES,
@@ -14,6 +15,7 @@ from localcloud.deployment.provider.messaging import (
     TOPIC_ATTRIBUTES,
 )
 from localcloud.deployment.provider.reading import Actual, Described, Found, Reading, tag_map
+from localcloud.deployment.provider.storage import bucket_outputs
 
 # ---- identity ------------------------------------------------------------------------------------
 
@@ -42,6 +44,17 @@ def attachment(reading: Reading) -> Actual | None:
     return {"role": owner, "policyArn": arn} if arn in there else None
 
 
+def compute_environment(_reading: Reading, found: Found) -> Found:
+    """A role of its own; the service-linked one is what AWS takes otherwise."""
+    role = str(found.get("serviceRole") or "")
+    return {"serviceRole": None if role.endswith("/AWSServiceRoleForBatch") else role or None}
+
+
+def job_definition(_reading: Reading, found: Found) -> Found:
+    """The ARN without the revision."""
+    return {"arnPrefix": found["jobDefinitionArn"].rpartition(":")[0]}
+
+
 def instance_profile(_reading: Reading, found: Found) -> Found:
     """Its role."""
     return {"role": next((each["RoleName"] for each in found["Roles"]), None)}
@@ -52,6 +65,7 @@ def key(reading: Reading, _found: Found) -> Found:
     document = reading.send("kms", "GetKeyPolicy", KeyId=reading.id, PolicyName="default")
     rotation = reading.send("kms", "GetKeyRotationStatus", KeyId=reading.id)
     return {
+        "keyId": reading.id,
         "policy": document["Policy"],
         "enableKeyRotation": rotation["KeyRotationEnabled"],
         "rotationPeriodInDays": rotation.get("RotationPeriodInDays"),
@@ -69,19 +83,32 @@ def secret_version(reading: Reading) -> Actual | None:
     """The value; its id is `arn|version`."""
     arn, _, version = reading.id.partition("|")
     found = reading.maybe("secretsmanager", "GetSecretValue", SecretId=arn, VersionId=version)
-    return {"secretId": arn, "secretString": found.get("SecretString")} if found else None
+    if not found:
+        return None
+    return {
+        "secretId": arn,
+        "secretString": found.get("SecretString"),
+        "arn": found["ARN"],
+        "secretArn": found["ARN"],
+        "versionId": found["VersionId"],
+        "versionStages": found.get("VersionStages"),
+        "hasSecretStringWo": False,
+    }
 
 
 # ---- functions and events ------------------------------------------------------------------------
 
 
 def function(reading: Reading, found: Found) -> Found:
-    """Reserved concurrency; variables lie one level deeper than in the inputs."""
+    """Reserved concurrency and ARNs; variables lie one level deeper than in the inputs."""
     told = reading.send("lambda", "GetFunctionConcurrency", FunctionName=reading.id)
     environment = found.get("Environment")
     return {
         "reservedConcurrentExecutions": told.get("ReservedConcurrentExecutions", -1),
         "environment": {"variables": environment.get("Variables", {})} if environment else None,
+        "sourceCodeHash": found["CodeSha256"],
+        "qualifiedArn": f"{found['FunctionArn']}:{found['Version']}",
+        "invokeArn": invoke_arn(reading.aws, found["FunctionArn"]),
     }
 
 
@@ -109,12 +136,14 @@ def permission(reading: Reading) -> Actual | None:
 def event_target(reading: Reading) -> Actual | None:
     """One target of a rule."""
     rule_name, target = str(reading.values["rule"]), reading.values["targetId"]
-    found = reading.maybe("events", "ListTargetsByRule", Rule=rule_name)
+    bus = reading.values.get("eventBusName") or "default"
+    found = reading.maybe("events", "ListTargetsByRule", Rule=rule_name, EventBusName=bus)
     for each in found.get("Targets", []):
         if each["Id"] == target:
             retries, dead = each.get("RetryPolicy"), each.get("DeadLetterConfig")
             return {
                 "rule": rule_name,
+                "eventBusName": bus,
                 "targetId": target,
                 "arn": each["Arn"],
                 "roleArn": each.get("RoleArn"),
@@ -176,7 +205,8 @@ def queue(reading: Reading) -> Actual | None:
     tags = reading.send("sqs", "ListQueueTags", QueueUrl=reading.id).get("Tags", {})
     named = _named(told["Attributes"], QUEUE_ATTRIBUTES)
     name = told["Attributes"]["QueueArn"].rpartition(":")[2]
-    return {**_own_policy(reading, named), "name": name, "tags": tag_map(tags)}
+    told = {"arn": told["Attributes"]["QueueArn"], "url": reading.id}
+    return {**_own_policy(reading, named), **told, "name": name, "tags": tag_map(tags)}
 
 
 def _own_policy(reading: Reading, named: dict[str, Any]) -> dict[str, Any]:
@@ -200,14 +230,16 @@ def topic(reading: Reading) -> Actual | None:
     tags = reading.send("sns", "ListTagsForResource", ResourceArn=reading.id).get("Tags", [])
     named = _named(told["Attributes"], TOPIC_ATTRIBUTES)
     name = reading.id.rpartition(":")[2]
-    return {**_own_policy(reading, named), "name": name, "tags": tag_map(tags)}
+    own = {"arn": reading.id, "owner": told["Attributes"]["Owner"]}
+    return {**_own_policy(reading, named), **own, "name": name, "tags": tag_map(tags)}
 
 
 def topic_policy(reading: Reading) -> Actual | None:
     """Policy of a topic."""
     told = reading.maybe("sns", "GetTopicAttributes", TopicArn=reading.id)
     found = told.get("Attributes", {}).get("Policy")
-    return {"arn": reading.id, "policy": found} if found else None
+    owner = reading.aws.account
+    return {"arn": reading.id, "policy": found, "owner": owner} if found else None
 
 
 def subscription(reading: Reading) -> Actual | None:
@@ -222,6 +254,8 @@ def subscription(reading: Reading) -> Actual | None:
         "topic": found["TopicArn"],
         "protocol": found["Protocol"],
         "endpoint": found["Endpoint"],
+        "arn": reading.id,
+        "ownerId": found["Owner"],
     }
 
 
@@ -237,7 +271,11 @@ def bucket(reading: Reading) -> Actual | None:
             return None
         raise
     tags = reading.maybe("s3", "GetBucketTagging", Bucket=reading.id).get("TagSet", [])
-    return {"bucket": reading.id, "tags": tag_map(tags)}
+    return {
+        "bucket": reading.id,
+        "tags": tag_map(tags),
+        **bucket_outputs(reading.aws, reading.id),
+    }
 
 
 def versioning(reading: Reading) -> Actual | None:
@@ -294,7 +332,29 @@ def table(reading: Reading, found: Found) -> Found:
             {"name": each["AttributeName"], "type": each["AttributeType"]}
             for each in found["AttributeDefinitions"]
         ],
+        "globalSecondaryIndexes": [
+            {**_index(each), "keySchemas": _keys(each)}
+            for each in found.get("GlobalSecondaryIndexes", [])
+        ],
+        "localSecondaryIndexes": [
+            {**_index(each), "rangeKey": _keys(each)[-1]["attributeName"]}
+            for each in found.get("LocalSecondaryIndexes", [])
+        ],
         "pointInTimeRecovery": {"enabled": recovery["PointInTimeRecoveryStatus"] == "ENABLED"},
         "ttl": {"enabled": lives, "attributeName": living.get("AttributeName")} if lives else None,
         "deletionProtectionEnabled": bool(found.get("DeletionProtectionEnabled")),
     }
+
+
+def _index(found: Found) -> dict[str, Any]:
+    projection = found["Projection"]
+    index = {"name": found["IndexName"], "projectionType": projection["ProjectionType"]}
+    others = projection.get("NonKeyAttributes")
+    return {**index, "nonKeyAttributes": others} if others else index
+
+
+def _keys(found: Found) -> list[dict[str, str]]:
+    return [
+        {"attributeName": key["AttributeName"], "keyType": key["KeyType"]}
+        for key in found["KeySchema"]
+    ]

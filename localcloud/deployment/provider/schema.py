@@ -25,6 +25,8 @@ from pulumi.output import Output
 from localcloud.deployment.provider.values import UNKNOWN, is_asset, plain
 
 _LOADING = threading.RLock()
+_OF_THE_ENGINE = ("id", "urn")
+_SCALARS = frozenset({"str", "int", "float", "bool", "NoneType"})
 
 
 class SchemaError(ValueError):
@@ -78,6 +80,19 @@ def input_fields(token: str) -> Mapping[str, Any]:
     return {} if schema is None else schema.inputs
 
 
+def output_fields(token: str) -> Mapping[str, Any]:
+    """The outputs of a type that are no inputs and have no parts, with their hints."""
+    schema = resource_schema(token)
+    if schema is None:
+        return {}
+    own = {name: hint for name, hint in schema.outputs.items() if name not in schema.inputs}
+    return {
+        name: hint
+        for name, hint in own.items()
+        if name not in _OF_THE_ENGINE and _SCALARS.issuperset(map(hint_name, unwrapped(hint)))
+    }
+
+
 def _read_schema(token: str) -> ResourceSchema | None:
     module_name, _, class_name = token.partition(":")[2].partition(":")
     module = _module(module_name)
@@ -88,7 +103,7 @@ def _read_schema(token: str) -> ResourceSchema | None:
     return ResourceSchema(
         token=token,
         inputs=_types.input_type_types(args),
-        required=frozenset(_required(args)),
+        required=required_fields(args),
         outputs=_types._raw_return_hints(resource),  # noqa: SLF001 - the public accessor hides which outputs may be absent
     )
 
@@ -107,7 +122,8 @@ def _args_name(module: Any, class_name: str) -> str:
 
 
 @cache
-def _required(args: type) -> frozenset[str]:
+def required_fields(args: type) -> frozenset[str]:
+    """The wire names that a class of inputs cannot be without."""
     names = _types.input_type_py_to_pulumi_names(args)
     parameters = inspect.signature(args.__init__).parameters  # type: ignore[misc]
     return frozenset(
@@ -122,8 +138,7 @@ def _is_optional(hint: Any) -> bool:
 
 
 def unwrapped(hint: Any) -> tuple[Any, ...]:
-    """The alternatives of a type hint, without outputs and None."""
-    """The alternatives of a hint without Optional, Output, Input and Awaitable."""
+    """The alternatives of a type hint without Optional, Output, Input and Awaitable."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return tuple(
@@ -157,7 +172,7 @@ def _check_value(value: Any, hint: Any, path: str) -> Iterator[str]:
     classes = [a for a in alternatives if isinstance(a, type) and _types.is_input_type(a)]
     if classes and isinstance(value, Mapping):
         yield from _check_object(
-            value, _types.input_type_types(classes[0]), _required(classes[0]), f"{path}."
+            value, _types.input_type_types(classes[0]), required_fields(classes[0]), f"{path}."
         )
         return
     if not alternatives or any(_fits(value, a) for a in alternatives):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from localcloud.deployment.provider.archive import asset_bytes
 from localcloud.deployment.provider.calls import (
+    Aws,
     Call,
     Handler,
     Naming,
@@ -59,12 +60,19 @@ def bucket(call: Call) -> None:
             Tagging={"TagSet": [{"Key": k, "Value": v} for k, v in sorted(call.tags.items())]},
         )
     call.outputs |= {
-        "arn": f"arn:{call.aws.partition}:s3:::{name}",
-        "bucketDomainName": f"{name}.s3.amazonaws.com",
-        "bucketRegionalDomainName": f"{name}.s3.{call.aws.region}.amazonaws.com",
-        "bucketRegion": call.aws.region,
+        **bucket_outputs(call.aws, name),
         "forceDestroy": bool(call.values.get("forceDestroy")),
         "objectLockEnabled": bool(lock),
+    }
+
+
+def bucket_outputs(aws: Aws, name: str) -> dict[str, str]:
+    """What follows from the name of a bucket."""
+    return {
+        "arn": f"arn:{aws.partition}:s3:::{name}",
+        "bucketDomainName": f"{name}.s3.amazonaws.com",
+        "bucketRegionalDomainName": f"{name}.s3.{aws.region}.amazonaws.com",
+        "bucketRegion": aws.region,
     }
 
 

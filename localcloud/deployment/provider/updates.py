@@ -4,6 +4,7 @@ real provider does them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from localcloud.deployment.provider.archive import archive_zip
@@ -297,6 +298,23 @@ def _each(
             BudgetName=name,
             Notification=told["Notification"],
             **more,
+        )
+
+
+def lock_taken_away(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Object lock can be put on a bucket that exists, and stays for ever (terraform-provider-aws
+    6.63).
+    """
+    then, now = (bool(each.get("objectLockEnabled")) for each in (old, new))
+    return ["objectLockEnabled"] if then and not now else []
+
+
+def bucket(update: Update) -> None:
+    """Object lock; all else of a bucket stands in resources of its own."""
+    if update.new("objectLockEnabled"):
+        lock = {"ObjectLockEnabled": "Enabled"}
+        update.send(
+            "s3", "PutObjectLockConfiguration", Bucket=update.id, ObjectLockConfiguration=lock
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -157,7 +158,15 @@ def _unlike(left: Any, right: Any) -> str:
     if left is None or right is None:
         return "only one has it"
     names = sorted(name for name in {*left, *right} if left.get(name) != right.get(name))
-    return "; ".join(f"{n}: own {left.get(n)!r:.300}, real {right.get(n)!r:.300}" for n in names)
+    return "; ".join(f"{name}: {_apart(left.get(name), right.get(name))}" for name in names)
+
+
+def _apart(left: Any, right: Any) -> str:
+    """Two values from where they begin to differ."""
+    texts = [json.dumps(value, sort_keys=True) for value in (left, right)]
+    pairs = enumerate(zip(*texts, strict=False))
+    at = max(next((index for index, (a, b) in pairs if a != b), 0) - 60, 0)
+    return f"own …{texts[0][at:][:200]}, real …{texts[1][at:][:200]}"
 
 
 def _inventory(cloud: Aws) -> set[str]:

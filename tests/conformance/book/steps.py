@@ -9,12 +9,15 @@ from typing import Any, Final
 
 from localcloud.deployment.engine.state import Resource
 from localcloud.deployment.engine.state import Step as OwnStep
+from localcloud.deployment.provider.values import SIGNATURE_KEY
 
 _POSITION: Final = re.compile(r"[.\[].*", re.DOTALL)
 _OWN_OPERATIONS: Final = {"replace": "create-replacement", "delete replaced": "delete-replaced"}
 _ENGINES_OWN: Final = "pulumi:providers:"
 _NOT_DONE: Final = ("same", "read", "refresh", "replace")
 """The CLI's `replace` is a word between the two halves of a replacement."""
+_CHANCE: Final = re.compile(r"(?<=http://)127\.0\.0\.1:\d+|(?<=-)[A-Za-z0-9]{6}(?=[\"'*]|$)")
+"""The endpoint of an AWS in memory, and what Secrets Manager puts behind a name."""
 _RANDOM: Final = re.compile(r"-[0-9a-f]{4,7}(?![0-9a-zA-Z])")
 _TOKEN: Final = re.compile(
     r"[a-z]+-[0-9a-f]{8,17}\b|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -166,12 +169,14 @@ def _neutral(value: Any, owners: Mapping[str, str]) -> Any:
             name: _neutral(item, owners)
             for name, item in value.items()
             if not name.startswith("__") and item not in (None, [], {})
+            # where an asset lies is of no account, only what it holds
+            if not (name == "path" and SIGNATURE_KEY in value)
         }
     if isinstance(value, (list, tuple)):
         return [_neutral(item, owners) for item in value]
     if isinstance(value, str):
         text = _TOKEN.sub(lambda found: owners.get(found[0], "<id>"), value)
-        return _RANDOM.sub("-<random>", text)
+        return _CHANCE.sub("<chance>", _RANDOM.sub("-<random>", text))
     return value
 
 
