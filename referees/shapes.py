@@ -39,6 +39,13 @@ TYPES = {
     "aws:ec2/vpc:Vpc": "AWS::EC2::VPC",
     "aws:ec2/vpcEndpoint:VpcEndpoint": "AWS::EC2::VPCEndpoint",
     "aws:ecr/repository:Repository": "AWS::ECR::Repository",
+    "aws:efs/accessPoint:AccessPoint": "AWS::EFS::AccessPoint",
+    "aws:efs/fileSystem:FileSystem": "AWS::EFS::FileSystem",
+    "aws:efs/mountTarget:MountTarget": "AWS::EFS::MountTarget",
+    "aws:fsx/dataRepositoryAssociation:DataRepositoryAssociation": (
+        "AWS::FSx::DataRepositoryAssociation"
+    ),
+    "aws:fsx/lustreFileSystem:LustreFileSystem": "AWS::FSx::FileSystem",
     "aws:iam/instanceProfile:InstanceProfile": "AWS::IAM::InstanceProfile",
     "aws:iam/policy:Policy": "AWS::IAM::ManagedPolicy",
     "aws:iam/role:Role": "AWS::IAM::Role",
@@ -70,6 +77,9 @@ TAGS_ARE_A_MAP = {name for name in TYPES.values() if name.startswith("AWS::Batch
 WITHOUT_TAGS = {
     "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupIngress",
+    "AWS::EFS::AccessPoint",
+    "AWS::EFS::FileSystem",
+    "AWS::EFS::MountTarget",
     "AWS::IAM::InstanceProfile",
     "AWS::IAM::ManagedPolicy",
 }
@@ -245,11 +255,40 @@ def _scheduling_policy(properties: Values, _made: Plain) -> None:
     policy["ShareDistribution"] = policy.pop("ShareDistributions")
 
 
+def _file_system(properties: Values, made: Plain) -> None:
+    rules = properties.pop("LifecyclePolicies", None) or ()
+    if rules:
+        properties["LifecyclePolicies"] = [
+            {key.replace("ToIa", "ToIA"): value for key, value in rule.items()} for rule in rules
+        ]
+    properties["FileSystemTags"] = tags_of(made.get("tags") or {})
+
+
+def _access_point(properties: Values, made: Plain) -> None:
+    for holder in (properties["PosixUser"], properties["RootDirectory"]["CreationInfo"]):
+        holder.update({key: str(value) for key, value in holder.items()})
+    properties["AccessPointTags"] = tags_of(made.get("tags") or {})
+
+
+def _lustre(properties: Values, _made: Plain) -> None:
+    own = ("DeploymentType", "PerUnitStorageThroughput", "DataCompressionType")
+    settings = {key: properties.pop(key) for key in own if key in properties}
+    subnets = properties["SubnetIds"]
+    properties |= {
+        "FileSystemType": "LUSTRE",
+        "SubnetIds": subnets if isinstance(subnets, list) else [subnets],
+        "LustreConfiguration": settings,
+    }
+
+
 SPECIAL: dict[str, Callable[[Values, Plain], None]] = {
     "AWS::Batch::SchedulingPolicy": _scheduling_policy,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::DynamoDB::Table": _table,
     "AWS::EC2::LaunchTemplate": _launch_template,
+    "AWS::EFS::AccessPoint": _access_point,
+    "AWS::EFS::FileSystem": _file_system,
+    "AWS::FSx::FileSystem": _lustre,
     "AWS::IAM::InstanceProfile": _instance_profile,
     "AWS::Lambda::EventInvokeConfig": _invoke,
     "AWS::Lambda::Function": _function,
@@ -320,6 +359,14 @@ FOLDED: dict[str, tuple[str, Callable[[Plain], Values]]] = {
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": (
         "repository",
         lambda made: {"LifecyclePolicy": {"LifecyclePolicyText": made["policy"]}},
+    ),
+    "aws:efs/backupPolicy:BackupPolicy": (
+        "fileSystemId",
+        lambda made: {"BackupPolicy": {"Status": made["backupPolicy"]["status"]}},
+    ),
+    "aws:efs/fileSystemPolicy:FileSystemPolicy": (
+        "fileSystemId",
+        lambda made: {"FileSystemPolicy": json.loads(made["policy"])},
     ),
     "aws:iam/rolePolicy:RolePolicy": ("role", _inline),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": (
