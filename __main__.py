@@ -21,6 +21,7 @@ from components.secrets import Secrets, SecretsArgs
 from components.settings import read_config, slack_webhook_url
 from components.storage import Storage, StorageArgs
 from components.volumes import Volumes
+from config.topology import reclaims_are_counted
 
 config = read_config()
 context = StackContext.current(config.tags)
@@ -32,7 +33,14 @@ secrets = Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=slac
 volumes = Volumes.made(config, context, network, storage)
 roles = Roles(
     "roles",
-    RolesArgs(context=context, storage=storage, secrets=secrets, images=images, volumes=volumes),
+    RolesArgs(
+        context=context,
+        storage=storage,
+        secrets=secrets,
+        images=images,
+        volumes=volumes,
+        counts_reclaims=reclaims_are_counted(config),
+    ),
 )
 environments = Environments(
     "environments",

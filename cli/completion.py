@@ -28,13 +28,35 @@ def stages(incomplete: str) -> list[str]:
     return [stage for stage in STAGES if stage.startswith(incomplete)]
 
 
+def documents(incomplete: str) -> list[str]:
+    """Commands whose --json has a schema."""
+    from cli.documents import DOCUMENTS
+
+    return sorted(name for name in DOCUMENTS if name.startswith(incomplete))
+
+
+def functions(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Functions of the stack that have dead letters, by their short names."""
+    return _outputs(ctx, "dead_letter_queues", incomplete)
+
+
 def queues(ctx: typer.Context, incomplete: str) -> list[str]:
     """Queues of the stack, by the names of its config."""
+    return _outputs(ctx, "queues", incomplete)
+
+
+def subjects(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What `why` explains: runs and queues."""
+    return [*runs(ctx, incomplete), *queues(ctx, incomplete)]
+
+
+def _outputs(ctx: typer.Context, name: str, incomplete: str) -> list[str]:
+    """Keys of a mapping among the outputs of the stack that the command line names."""
     with contextlib.suppress(Exception):
         from cli.target import Target
 
-        known = Target.find(str(ctx.params.get("stack") or "")).output("queues")
-        return sorted(name for name in known if name.startswith(incomplete))
+        known = Target.find(str(ctx.params.get("stack") or "")).output(name)
+        return sorted(key for key in known if key.startswith(incomplete))
     return []
 
 

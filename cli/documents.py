@@ -182,6 +182,17 @@ class StageCost(TypedDict):
     usd: float | None
 
 
+class Reclaimed(TypedDict):
+    """Attempts that ended because AWS took their machine back."""
+
+    attempts: int
+    jobs: int
+    """Shards, or 1, that lost an attempt at least."""
+    seconds: float | None
+    usd: float | None
+    """A part of the run's cost."""
+
+
 class Killed(TypedDict):
     """A job that was killed for its memory, after which the run began again with more."""
 
@@ -223,6 +234,8 @@ class Shown(TypedDict):
     stages: list[StageJob]
     """Jobs that AWS Batch still knows: it forgets them some days after their end."""
     costs: list[StageCost]
+    reclaimed: Reclaimed | None
+    """Null where nobody asked AWS Batch, or nothing has ended yet."""
     killed: list[Killed]
     failed_stage: str | None
     what_to_do: str | None

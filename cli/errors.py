@@ -49,6 +49,10 @@ def of_aws(error: Exception) -> CliError | None:
         said = error.response.get("Error", {})
         code, call = str(said.get("Code") or "?"), error.operation_name
         sentence = f"AWS refused {call} ({code}): {said.get('Message') or 'no reason given'}"
+        if "NotFound" in code or "NoSuch" in code:
+            sentence += (
+                "; the stack's outputs name something that is gone: `batchref doctor` says what"
+            )
         if "AccessDenied" in code or "Unauthorized" in code:
             sentence += "; docs/operating.md lists the rights that each command needs"
         return CliError(sentence, ExitCode.AWS_REFUSED)

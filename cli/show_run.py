@@ -14,13 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import jobs, list_runs, runs_index, watching
-from cli.documents import Attempt, Figures, Killed, Shown, StageCost, StageJob, Told
+from cli.documents import Attempt, Figures, Killed, Reclaimed, Shown, StageCost, StageJob, Told
 from cli.errors import ExitCode
 from cli.frame import print_json
 from cli.runs_index import ENDED, Entry, plain
 from cli.target import Target
 from workloads import formats, metrics
 from workloads.contract import STAGES, Run
+from workloads.functions import losses
 from workloads.postprocess import figures
 from workloads.runtime.quoting import escaped
 
@@ -74,6 +75,7 @@ def document(target: Target, run: Run) -> Shown:
         "execution": item.get("execution_arn"),
         "stages": described,
         "costs": list(_costs(item)),
+        "reclaimed": _reclaimed(item),
         "killed": list(_killed(item)),
         "failed_stage": failure.get("stage") if failure.get("stage") in STAGES else None,
         "what_to_do": failure.get("hint") or None,
@@ -136,6 +138,18 @@ def _costs(item: Mapping[str, Any]) -> Iterator[StageCost]:
             }
 
 
+def _reclaimed(item: Mapping[str, Any]) -> Reclaimed | None:
+    found = item.get("reclaimed")
+    if not found:
+        return None
+    return {
+        "attempts": int(found["attempts"]),
+        "jobs": int(found["jobs"]),
+        "seconds": found.get("seconds"),
+        "usd": found.get("usd"),
+    }
+
+
 def _killed(item: Mapping[str, Any]) -> Iterator[Killed]:
     for each in item.get("killed") or ():
         yield {
@@ -166,7 +180,7 @@ def _links(target: Target, run: Run, stages: list[StageJob], *, has_report: bool
         found["report"] = f"s3://{target.output('results_bucket')}/{run.report_key}"
         found["findings"] = f"s3://{target.output('results_bucket')}/{run.findings_key}"
     if target.endpoint_url is None:
-        region = target.outputs["region"]
+        region = target.output("region")
         console = f"https://{region}.console.aws.amazon.com/batch/home?region={region}"
         for each in stages:
             name = "fallback" if each["fallback"] else each["stage"]
@@ -229,6 +243,11 @@ class _Picture:
                 " show it"
             )
 
+    def lost(self) -> Iterator[RenderableType]:
+        found = self.shown["reclaimed"]
+        if found is not None and found["attempts"]:
+            yield _plain(f"spot     {losses.sentence(found)}")
+
     def rest(self) -> Iterator[RenderableType]:
         for told in self.shown["told"]:
             when = _time(told["at"]) if told["at"] else "not yet, or the stack has no Slack"
@@ -267,7 +286,7 @@ class _Picture:
 
 def _picture(shown: Shown, target: Target) -> Group:
     picture = _Picture(shown, target)
-    return Group(*picture.head(), "", *picture.stages(), "", *picture.rest())
+    return Group(*picture.head(), "", *picture.stages(), *picture.lost(), "", *picture.rest())
 
 
 def _row(name: str, job: StageJob, cost: StageCost | None) -> list[RenderableType]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from cli.errors import CliError, ExitCode
 from cli.target import Target
+from workloads import names
+from workloads.runtime.quoting import escaped
 
 DONE = frozenset({"submitted", "exists", "ignored", "waiting"})
 """Outcomes after which nothing is left to do: begun, begun before, no upload, held by a pause until
@@ -61,11 +63,12 @@ def uploaded(target: Target, key: str) -> Mapping[str, Any]:
     bucket = target.output("ingest_bucket")
     found = head(target, bucket, key)
     if found is None:
-        near = ", ".join(_beside(target, bucket, key))
+        near, fault = ", ".join(_beside(target, bucket, key)), names.fault_of(key)
+        then = f"and it would be no upload: {fault}" if fault else "upload it: that begins the run"
         raise CliError(
-            f"there is no object s3://{bucket}/{key}"
-            + (f"; its folder holds {near}" if near else "")
-            + "; upload it, which begins the run by itself",
+            f"there is no object s3://{bucket}/{escaped(key)}"
+            + (f"; its folder holds {escaped(near)}" if near else "")
+            + f"; {then}",
             ExitCode.NOT_FOUND,
         )
     return found

@@ -69,7 +69,7 @@ class Target:
             self._clients[name, once] = session.create_client(
                 name,
                 endpoint_url=self.endpoint_url,
-                region_name=self.outputs["region"],
+                region_name=str(self.output("region")),
                 config=config,
                 **self.credentials,
             )

@@ -184,7 +184,7 @@ class SharedEfs(Component):
                     effect="Deny",
                     principal={"AWS": "*"},
                     conditions={
-                        "StringNotEquals": {"elasticfilesystem:AccessPointArn": arns},
+                        "ArnNotEquals": {"elasticfilesystem:AccessPointArn": arns},
                     },
                 )
             )

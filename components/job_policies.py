@@ -23,7 +23,9 @@ workloads/runtime/s3_streams.py).
 """
 
 
-def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
+def job_statements(
+    context: StackContext, storage: Storage, *, counts_reclaims: bool
+) -> dict[Stage, list[dict[str, Any]]]:
     """Policy statements of each stage's job role."""
     ingest, intermediate, results = storage.ingest, storage.intermediate, storage.results
     return {
@@ -125,6 +127,7 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
                 resources=[storage.table.arn],
                 conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
             ),
+            *(_what_attempts_became(storage) if counts_reclaims else ()),
             statement(
                 "HandOnMessages",  # that Slack does not take
                 actions=["events:PutEvents"],
@@ -140,6 +143,23 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
             ),
         ],
     }
+
+
+def _what_attempts_became(storage: Storage) -> list[dict[str, Any]]:
+    """Which jobs the run has, and how their attempts ended; the two calls of AWS Batch know no
+    resources (service authorization reference).
+    """
+    return [
+        statement(
+            "WhichJobs",
+            actions=["dynamodb:GetItem"],
+            resources=[storage.table.arn],
+            conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
+        ),
+        statement(
+            "WhatAttemptsBecame", actions=["batch:DescribeJobs", "batch:ListJobs"], resources=["*"]
+        ),
+    ]
 
 
 def _objects(bucket: aws.s3.Bucket, *keys: str) -> list[pulumi.Input[str]]:

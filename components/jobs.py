@@ -14,7 +14,7 @@ from components import cleaning
 from components.containers import ContainerArgs, Placement, container_properties
 from components.context import Component, StackContext
 from components.images import Images
-from components.prices import stage_prices
+from components.prices import job_prices
 from components.retries import retry_strategy
 from components.roles import Roles
 from components.secrets import Secrets
@@ -23,7 +23,7 @@ from components.volumes import Volumes
 from config.batch_model import Shape, property_problems
 from config.jobs import AnalysisJob, PreprocessJob
 from config.stack import StackConfig
-from config.topology import Job, jobs
+from config.topology import Job, jobs, may_be_reclaimed, reclaims_are_counted
 from workloads import contract
 from workloads.contract import STAGES, Stage
 from workloads.parameters import AnalysisParameters
@@ -69,7 +69,7 @@ class Jobs(Component):
 
     definitions: dict[Stage, Definition]
     fallback: Definition | None
-    """Definition of the job that follows a failed analysis, where the config has one."""
+    """Definition of the job that takes the place of an analysis, where the config has one."""
     log_group_names: dict[Stage, pulumi.Output[str]]
 
     def __init__(
@@ -90,7 +90,7 @@ class Jobs(Component):
             self.definitions[stage] = self._definition(
                 f"{name}-{stage}", stage, stage, jobs(args.config)[stage], group.name
             )
-        fallback = args.config.jobs.fallback
+        fallback = jobs(args.config).get("fallback")
         self.fallback = (
             self._definition(
                 f"{name}-fallback",
@@ -210,6 +210,11 @@ class Jobs(Component):
                     }
                 ),
             }
+            if may_be_reclaimed(self._args.config, job):
+                fargate = Placement.of(self._args.config, job).fargate
+                # SIGTERM is Fargate's own word for it (Amazon ECS developer guide, "Fargate
+                # capacity providers"); on instances the watch of the boot script has another
+                variables[contract.ENV_RECLAIM_SIGNAL] = "SIGTERM" if fargate else "SIGWINCH"
             if job.shards > 1:
                 variables[contract.ENV_SHARDS] = str(job.shards)
             if job.max_dollars is not None:
@@ -220,12 +225,12 @@ class Jobs(Component):
                 contract.ENV_STAGE_PRICES: self._prices(),
                 contract.ENV_CONSOLE_URL: storage.results_url,
             }
+            if reclaims_are_counted(self._args.config):
+                variables[contract.ENV_COUNT_RECLAIMS] = "true"
         return variables
 
     def _prices(self) -> str:
-        return json.dumps(
-            stage_prices(self._args.config, self._args.context.region), sort_keys=True
-        )
+        return json.dumps(job_prices(self._args.config, self._args.context.region), sort_keys=True)
 
     def _secrets(self, stage: Stage, nodes: int) -> dict[str, pulumi.Input[str]]:
         secrets = self._args.secrets

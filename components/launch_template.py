@@ -101,12 +101,14 @@ class LaunchTemplate(Component):
 def _user_data(
     environment: InstanceEnvironment, *, efa: bool, lustre: LustreMount | None
 ) -> pulumi.Input[str]:
+    spot = isinstance(environment, SpotEnvironment)
     if lustre is None:
-        return user_data(scratch=environment.scratch, efa=efa)
+        return user_data(scratch=environment.scratch, efa=efa, spot=spot)
     return pulumi.Output.all(lustre.dns_name, lustre.mount_name).apply(
         lambda names: user_data(
             scratch=environment.scratch,
             efa=efa,
+            spot=spot,
             lustre=LustreSource(
                 path=LUSTRE_HOST_PATH,
                 dns_name=names[0],

@@ -34,7 +34,8 @@ class LustreArgs:
 class SharedLustre(Component):
     """A file system that instances mount when they boot, and their jobs see through them.
 
-    Whoever reaches it may mount it: Lustre knows no roles, so that its security group decides.
+    Whoever reaches it may mount it: Lustre knows no roles, so that its security group decides. The
+    groups of the instances let its servers in, and still nobody else.
     """
 
     dns_name: pulumi.Output[str]
@@ -81,7 +82,9 @@ class SharedLustre(Component):
         return file_system
 
     def _security_group(self) -> pulumi.Output[str]:
-        """Its servers reach one another, and instances reach them."""
+        """Its servers reach one another and the instances, and these reach them (FSx for Lustre
+        user guide, limit-access-security-groups).
+        """
         name, network, context = self._name, self._args.network, self._args.context
         group = aws.ec2.SecurityGroup(
             f"{name}-mount",
@@ -90,36 +93,47 @@ class SharedLustre(Component):
             tags=context.named_tags(f"{name}-mount"),
             opts=self.child(),
         )
-        for caller, caller_id in {"members": group.id, **network.instance_group_ids}.items():
-            for low, high in _PORTS:
-                self.ready.append(
-                    aws.vpc.SecurityGroupIngressRule(
-                        f"{name}-{low}-from-{caller}",
-                        security_group_id=group.id,
-                        ip_protocol="tcp",
-                        from_port=low,
-                        to_port=high,
-                        referenced_security_group_id=caller_id,
-                        description=f"Lustre from {caller}",
-                        tags=context.tags,
-                        opts=self.child(),
-                    )
-                )
+        parties = {"members": group.id, **network.instance_group_ids}
+        for party, party_id in parties.items():
+            self._lets(f"from-{party}", into=group.id, source=party_id)
+            self._lets_out(f"to-{party}", out_of=group.id, target=party_id)
+            if party != "members":  # servers call clients back, for locks
+                self._lets(f"into-{party}", into=party_id, source=group.id)
+        return group.id
+
+    def _lets(self, label: str, *, into: pulumi.Output[str], source: pulumi.Output[str]) -> None:
         for low, high in _PORTS:
             self.ready.append(
-                aws.vpc.SecurityGroupEgressRule(
-                    f"{name}-{low}-to-members",
-                    security_group_id=group.id,
+                aws.vpc.SecurityGroupIngressRule(
+                    f"{self._name}-{low}-{label}",
+                    security_group_id=into,
                     ip_protocol="tcp",
                     from_port=low,
                     to_port=high,
-                    referenced_security_group_id=group.id,
-                    description="Lustre among its servers",
-                    tags=context.tags,
+                    referenced_security_group_id=source,
+                    description=f"Lustre, {label}",
+                    tags=self._args.context.tags,
                     opts=self.child(),
                 )
             )
-        return group.id
+
+    def _lets_out(
+        self, label: str, *, out_of: pulumi.Output[str], target: pulumi.Output[str]
+    ) -> None:
+        for low, high in _PORTS:
+            self.ready.append(
+                aws.vpc.SecurityGroupEgressRule(
+                    f"{self._name}-{low}-{label}",
+                    security_group_id=out_of,
+                    ip_protocol="tcp",
+                    from_port=low,
+                    to_port=high,
+                    referenced_security_group_id=target,
+                    description=f"Lustre, {label}",
+                    tags=self._args.context.tags,
+                    opts=self.child(),
+                )
+            )
 
     def _link(self, file_system: aws.fsx.LustreFileSystem) -> None:
         events = list(_EVENTS)

@@ -18,6 +18,7 @@ from components.state_machines.run_machine import DONE, DefinitionArgs, definiti
 from components.state_machines.submitted_jobs import JOB_FAILED, MachineJob
 from components.storage import Storage
 from config.stack import StackConfig
+from config.topology import goes_on_demand
 from config.topology import jobs as jobs_of
 from workloads import contract
 from workloads.contract import STAGES, Stage
@@ -71,7 +72,7 @@ def _machine_jobs(args: OrchestrationArgs) -> list[MachineJob]:
         "analysis": "PostprocessSubmit",
         "postprocess": DONE,
     }
-    fallback = args.jobs.fallback
+    fallback, after_loss = args.jobs.fallback, goes_on_demand(args.config)
     found: list[MachineJob] = []
     for stage in STAGES:
         falls_back = stage == "analysis" and fallback is not None
@@ -83,6 +84,7 @@ def _machine_jobs(args: OrchestrationArgs) -> list[MachineJob]:
                 key=stage,
                 definition=args.jobs.definitions[stage],
                 on_failure="FallbackSubmit" if falls_back else JOB_FAILED,
+                after_loss=falls_back and after_loss,
                 following=following[stage],
             )
         )
@@ -95,6 +97,7 @@ def _machine_jobs(args: OrchestrationArgs) -> list[MachineJob]:
                     key="fallback",
                     definition=fallback,
                     on_failure=JOB_FAILED,
+                    after_loss=False,
                     following=following[stage],
                 )
             )
@@ -109,6 +112,7 @@ def _machine_job(
     key: str,
     definition: Definition,
     on_failure: str,
+    after_loss: bool,
     following: str,
 ) -> MachineJob:
     job = jobs_of(args.config)[key]
@@ -123,6 +127,7 @@ def _machine_job(
         share_identifier=job.share_identifier,
         grows=bool(job.memory_growth_mib),
         on_failure=on_failure,
+        after_loss=after_loss,
         next=following,
     )
 

@@ -13,7 +13,7 @@ from components.context import Component, StackContext
 from components.daily import Daily, DailyArgs
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
 from components.growth import growth_environment
-from components.jobs import Jobs
+from components.jobs import Definition, Jobs
 from components.orchestration import Orchestration, OrchestrationArgs, submit_statements
 from components.policies import leading_keys, statement
 from components.queues import Queues
@@ -21,6 +21,7 @@ from components.secrets import Secrets
 from components.state_machines.machine import Machine
 from components.storage import Storage
 from config.stack import StackConfig
+from config.topology import Job
 from config.topology import jobs as jobs_of
 from workloads import contract, names, operating
 from workloads.contract import STAGES, Stage
@@ -159,15 +160,18 @@ def _environment(
         variables[contract.ENV_STATE_MACHINE_ARN] = state_machine_arn
         variables[contract.ENV_DEADLINE_HOURS] = str(args.config.pipeline.deadline_hours)
     else:
-        stages, definitions = jobs_of(args.config), args.jobs.definitions
+        stages: dict[str, Job] = jobs_of(args.config)
+        definitions: dict[str, Definition] = dict(args.jobs.definitions.items())
+        if args.jobs.fallback is not None:
+            definitions["fallback"] = args.jobs.fallback
         shares = {
-            stage: stages[stage].share_identifier
-            for stage in STAGES
-            if stages[stage].share_identifier is not None
+            stage: job.share_identifier
+            for stage, job in stages.items()
+            if job.share_identifier is not None
         }
         variables |= {
             contract.ENV_JOB_QUEUES: pulumi.Output.json_dumps(
-                {stage: args.queues.arns[stages[stage].queue] for stage in STAGES}
+                {stage: args.queues.arns[job.queue] for stage, job in stages.items()}
             ),
             contract.ENV_JOB_DEFINITIONS: pulumi.Output.json_dumps(
                 {

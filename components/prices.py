@@ -6,24 +6,17 @@ from config.facts import ec2_facts
 from config.prices import stage_machines
 from config.stack import StackConfig
 from config.topology import jobs
-from workloads.contract import STAGES, Stage
 
 
-def stage_prices(config: StackConfig, region: str) -> dict[Stage, float]:
-    """US dollars per hour by stage, On-Demand, of what the stage reserves; a stage whose price is
-    not known is left out.
+def job_prices(config: StackConfig, region: str) -> dict[str, float]:
+    """US dollars per hour, On-Demand, of what a job reserves, by stage and of `fallback` where
+    there is one; a job whose price is not known is left out.
 
     A multi-node job reserves its instances whole. Another job reserves its share of an instance,
     the larger of its shares of vCPUs and memory, of the cheapest fitting type in the first
     environment of its queue that has a price. Spot is counted at the On-Demand price: the truth is
     below it. Outside of the region of the price list nothing is known.
     """
-    prices = job_prices(config, region)
-    return {stage: prices[stage] for stage in STAGES if stage in prices}
-
-
-def job_prices(config: StackConfig, region: str) -> dict[str, float]:
-    """The same by job: those of the stages, and `fallback` where there is one."""
     if region != ec2_facts().prices.region:
         return {}
     prices = {job: stage_machines(config, job).usd_per_hour for job in jobs(config)}

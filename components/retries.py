@@ -6,6 +6,8 @@ from typing import Final
 
 import pulumi_aws as aws
 
+from workloads import contract
+
 Rule = aws.batch.JobDefinitionRetryStrategyEvaluateOnExitArgs
 
 _HOST_LOST: Final = Rule(on_status_reason="Host EC2*", action="RETRY")
@@ -13,15 +15,16 @@ _HOST_LOST: Final = Rule(on_status_reason="Host EC2*", action="RETRY")
 _NOT_STARTABLE: Final = Rule(on_reason="CannotStartContainerError*", action="EXIT")
 """No such program, no such device: it would not start the next time either."""
 _NOT_STARTED: Final = Rule(on_status_reason="Task failed to start*", action="RETRY")
-"""The image could not be pulled, Docker was too slow, secrets or the role did not come (AWS Batch
-user guide, job_retries).
+"""The image could not be pulled, Docker was too slow to make or start the container, secrets or the
+role did not come (AWS Batch user guide, job_retries).
 """
 _NOT_STARTED_OR_CONNECTED: Final = Rule(on_status_reason="T*", action="RETRY")
 """The same, and `Timeout waiting for network interface provisioning to complete.`: nodes of a
 multi-node job have interfaces of their own. One pattern for both, because five rules are all there
 is; no other status reason of AWS Batch that is judged by rules begins so.
 """
-_DOCKER_TIMED_OUT: Final = Rule(on_reason="DockerTimeoutError*", action="RETRY")
+_LEFT_IN_TIME: Final = Rule(on_exit_code=str(contract.RECLAIMED_EXIT), action="RETRY")
+"""EC2 said that it takes the machine back, and the code stored what it had and left."""
 _LAUNCHER_ASKS: Final = Rule(on_exit_code="9*", action="RETRY")
 """The launcher's exit codes on the main node: a node did not join in time, or was lost.
 
@@ -57,7 +60,7 @@ def retry_strategy(
     elif multi_node:
         rules = [_HOST_LOST, _LAUNCHER_ASKS, _NOT_STARTABLE, _NOT_STARTED_OR_CONNECTED]
     else:
-        rules = [_HOST_LOST, _DOCKER_TIMED_OUT, _NOT_STARTABLE, _NOT_STARTED]
+        rules = [_HOST_LOST, _LEFT_IN_TIME, _NOT_STARTABLE, _NOT_STARTED]
     return aws.batch.JobDefinitionRetryStrategyArgs(
         attempts=attempts, evaluate_on_exits=[*rules, _ALL_ELSE]
     )

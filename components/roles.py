@@ -35,6 +35,8 @@ class RolesArgs:
     secrets: Secrets
     images: Images
     volumes: Volumes
+    counts_reclaims: bool
+    """Whether postprocess asks AWS Batch what became of the analysis's attempts."""
 
 
 class Roles(Component):
@@ -62,7 +64,7 @@ class Roles(Component):
         self.ready = []
         self.instance_profile_arn = self._instance_profile(name, args)
         self.execution_role_arn = self._role(f"{name}-execution", args, _execution_statements(args))
-        allowed = job_statements(args.context, args.storage)
+        allowed = job_statements(args.context, args.storage, counts_reclaims=args.counts_reclaims)
         self.job_role_arns = {
             stage: self._role(
                 f"{name}-{stage}", args, [*allowed[stage], *args.volumes.statements(stage)]

@@ -1,5 +1,5 @@
 """What an instance does when it boots, before the container agent starts: jobs kept from the
-instance's role, scratch disks, EFA, Lustre.
+instance's role, the watch for the end of a Spot machine, scratch disks, EFA, Lustre.
 """
 
 from __future__ import annotations
@@ -8,8 +8,11 @@ import base64
 from dataclasses import dataclass
 from typing import Final
 
+from workloads import contract
+
 SCRATCH_PATH: Final = "/scratch"
 """Where instances mount their joined instance-store disks, and where jobs find them."""
+_SPOT_WATCH: Final = "/usr/local/bin/spot-watch"
 _BOUNDARY: Final = "==BATCHREFERENCE=="
 
 _METADATA: Final = r"""#!/bin/bash
@@ -21,6 +24,27 @@ echo ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config
 if ! iptables -I OUTPUT -d 169.254.169.254/32 -m owner ! --uid-owner 0 -j REJECT; then
   echo "metadata: no firewall rule, jobs can take the role of this instance" | tee /dev/kmsg >&2
 fi
+"""
+
+_SPOT: Final = rf"""#!/bin/bash
+# EC2 says two minutes before that it takes the machine back (EC2 user guide, spot-instance-termination-notices; AWS advises a look each 5 s).
+# The agent then takes no new tasks. Who runs is told by the signal that the container's {contract.ENV_RECLAIM_SIGNAL} names; others go on.
+echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config
+cat > {_SPOT_WATCH} <<'EOF'
+#!/bin/bash
+at=http://169.254.169.254/latest
+while sleep "${{1:-5}}"; do
+  token=$(curl -sf -m 2 -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: 60" "$at/api/token") || continue
+  curl -sf -m 2 -H "X-aws-ec2-metadata-token: $token" "$at/meta-data/spot/instance-action" || continue
+  for container in $(docker ps --quiet); do
+    signal=$(docker inspect --format '{{{{range .Config.Env}}}}{{{{println .}}}}{{{{end}}}}' "$container" | sed -n 's/^{contract.ENV_RECLAIM_SIGNAL}=//p')
+    [ -z "$signal" ] || docker kill --signal "$signal" "$container"
+  done
+  exit 0
+done
+EOF
+chmod 755 {_SPOT_WATCH}
+systemd-run --unit=spot-watch --property=Restart=on-failure {_SPOT_WATCH} || echo "spot: nobody watches for the notice" | tee /dev/kmsg >&2
 """
 
 _EFA: Final = r"""#!/bin/bash
@@ -101,14 +125,19 @@ class LustreSource:
         )
 
 
-def user_data(*, scratch: bool, efa: bool, lustre: LustreSource | None = None) -> str:
+def user_data(*, scratch: bool, efa: bool, spot: bool, lustre: LustreSource | None = None) -> str:
     """Base64 of a MIME multipart archive of shell scripts.
 
     AWS Batch adds a part of its own, so that plain scripts are refused (AWS Batch user guide,
     launch-templates). Everything here takes seconds: an instance registers, and jobs leave
     RUNNABLE, only after it.
     """
-    scripts = [_METADATA, *([_EFA] if efa else []), *([_SCRATCH] if scratch else [])]
+    scripts = [
+        _METADATA,
+        *([_SPOT] if spot else []),
+        *([_EFA] if efa else []),
+        *([_SCRATCH] if scratch else []),
+    ]
     scripts += [lustre.script] if lustre is not None else []
     lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"', ""]
     for script in scripts:

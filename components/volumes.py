@@ -143,7 +143,7 @@ class Volumes:
                 actions=[action],
                 resources=[efs.file_system_arn],
                 conditions={
-                    "StringEquals": {
+                    "ArnEquals": {
                         "elasticfilesystem:AccessPointArn": [
                             efs.access_point_arns[label] for label in labels
                         ]

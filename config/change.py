@@ -218,7 +218,12 @@ def _of_surroundings(change: Change, before: StackConfig) -> str:
     if change.path not in _FILE_SYSTEMS:
         return ""
     if change.before is None:
-        return "a new file system"
+        return (
+            "a new file system, and an infrastructure update of the environments whose jobs mount"
+            " it"
+            if change.path == "storage.lustre"
+            else "a new file system"
+        )
     return "the file system is deleted with its files, unless it is one that was there before"
 
 

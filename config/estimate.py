@@ -56,14 +56,18 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class StageCost:
-    """A stage of one run."""
+    """A stage of one run, or the job that takes the place of its analysis, which costs nothing but
+    at worst.
+    """
 
     stage: str
     machines: str
     usd_per_hour: float | None
     minutes: float
     source: str
-    """Where the minutes come from: `given`, `past runs`, or `timeout`, the limit of one attempt."""
+    """Where the minutes come from: `given`, `past runs`, or `timeout`, the limit of one attempt; of
+    a fallback, that there are none as a rule.
+    """
     usd: float | None
     worst_usd: float | None
     """Every attempt runs into its timeout, on the dearest machines, with one instance beyond
@@ -163,11 +167,11 @@ def estimate(
     given, known = minutes or {}, past or {}
     stages = []
     for stage, job in jobs(config).items():
-        if stage == "fallback":  # an hour of it takes the place of an analysis that failed
-            continue
         machines = stage_machines(config, stage)
         source = "given" if stage in given else "past runs" if stage in known else "timeout"
         took = given.get(stage, known.get(stage, float(job.timeout_minutes)))
+        if stage == "fallback":  # an hour of it takes the place of an analysis that failed
+            source, took = "none: it follows a failure", 0.0
         limit = job.attempts * job.timeout_minutes
         worst = total(
             _hours(job_machines(config, size).worst_usd_per_hour, limit) for size in sizes_of(job)

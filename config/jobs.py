@@ -284,6 +284,26 @@ class AnalysisJob(_Job):
     )
 
 
+class FirstAnalysisJob(AnalysisJob):
+    """The analysis as every run begins it, and what follows where Spot does not let it end."""
+
+    spot_attempts: int | None = setting(
+        None,
+        about=(
+            "Attempts on Spot, of all attempts; when so many have lost their machine, the others"
+            " are made in on_demand_queue."
+        ),
+        change="new revision",
+        ge=1,
+        le=9,
+    )
+    on_demand_queue: ResourceName | None = setting(
+        None,
+        about="Queue without Spot where the analysis goes on after spot_attempts.",
+        change="in place",
+    )
+
+
 class PostprocessJob(_Job):
     """Merges the partial results, writes the findings, tells people."""
 
@@ -292,7 +312,7 @@ class JobsSection(Section):
     """The three stages."""
 
     preprocess: PreprocessJob = setting(about="Cleaning.", change="new revision")
-    analysis: AnalysisJob = setting(about="Analysis.", change="new revision")
+    analysis: FirstAnalysisJob = setting(about="Analysis.", change="new revision")
     postprocess: PostprocessJob = setting(about="Findings.", change="new revision")
     fallback: AnalysisJob | None = setting(
         None,

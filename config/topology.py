@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from config.base import BrokenFieldError
 from config.environments import Environment, FargateEnvironment, HpcEnvironment
 from config.facts import InstanceType, instance_type
 from config.jobs import AnalysisJob, PostprocessJob, PreprocessJob
@@ -16,15 +17,59 @@ Job = PreprocessJob | AnalysisJob | PostprocessJob
 
 
 def jobs(config: StackConfig) -> dict[str, Job]:
-    """Stage -> job, and `fallback` -> the job that follows a failed analysis, where there is
-    one.
+    """Stage -> job, and `fallback` -> the job that takes the place of an analysis, where there is
+    one: `jobs.fallback`, or the analysis itself in its queue without Spot, with the attempts that
+    `spot_attempts` leaves.
     """
+    analysis = config.jobs.analysis
     found: dict[str, Job] = {
         "preprocess": config.jobs.preprocess,
-        "analysis": config.jobs.analysis,
+        "analysis": analysis,
         "postprocess": config.jobs.postprocess,
     }
-    return found if config.jobs.fallback is None else {**found, "fallback": config.jobs.fallback}
+    if config.jobs.fallback is not None:
+        return {**found, "fallback": config.jobs.fallback}
+    try:
+        spot, queue, attempts = (
+            analysis.spot_attempts,
+            analysis.on_demand_queue,
+            analysis.attempts,
+        )
+    except BrokenFieldError:  # what is not known is no reason to keep silent of the rest
+        return found
+    if spot is None or queue is None:
+        return found
+    return {
+        **found,
+        "analysis": analysis.model_copy(update={"attempts": spot}),
+        "fallback": analysis.model_copy(
+            update={"queue": queue, "attempts": max(1, attempts - spot)}
+        ),
+    }
+
+
+def goes_on_demand(config: StackConfig) -> bool:
+    """Whether an analysis that Spot did not let end goes on in its queue without Spot."""
+    return config.jobs.fallback is None and "fallback" in jobs(config)
+
+
+def is_spot(environment: Environment) -> bool:
+    """Whether AWS may take the environment's machines back."""
+    return environment.kind in ("spot", "fargate-spot")
+
+
+def may_be_reclaimed(config: StackConfig, job: Job) -> bool:
+    """Whether an environment of the job's queue is on Spot."""
+    return any(is_spot(each) for each in environments_of(config, job.queue).values())
+
+
+def reclaims_are_counted(config: StackConfig) -> bool:
+    """Whether postprocess asks AWS Batch what became of the analysis's attempts: on Spot, where its
+    subnets lead to the service.
+    """
+    network = config.network
+    reached = network.nat != "none" or "batch" in network.endpoint_services
+    return reached and may_be_reclaimed(config, config.jobs.analysis)
 
 
 def growing(config: StackConfig) -> dict[str, Job]:

@@ -78,6 +78,13 @@ ENV_BLOCK_MEMORY_MIB: Final = "PIPELINE_BLOCK_MEMORY_MIB"
 
 The interpreter and its libraries come on top.
 """
+ENV_RECLAIM_SIGNAL: Final = "PIPELINE_RECLAIM_SIGNAL"
+"""Name of the signal by which a container on Spot learns that its machine is taken back:
+`SIGWINCH`, which the instance's own watch sends and a program that is not yet listening does not
+mind, or on Fargate `SIGTERM`; unset: the container goes on until it is killed.
+"""
+ENV_COUNT_RECLAIMS: Final = "PIPELINE_COUNT_RECLAIMS"
+"""`true`: postprocess asks AWS Batch how many attempts of the analysis lost their machine."""
 ENV_CHECKPOINT_FLOOR_SECONDS: Final = "PIPELINE_CHECKPOINT_FLOOR_SECONDS"
 """Checkpoints are never closer together than this, but for the ends of stages and a SIGTERM."""
 ENV_NODE_MTBF_HOURS: Final = "PIPELINE_NODE_MTBF_HOURS"
@@ -158,8 +165,24 @@ RUN_SUCCEEDED_EVENT: Final = "Run Succeeded"
 OWN_STOP: Final = "Stopped by the "
 """How a reason begins for which this program itself ends a job."""
 FALLBACK_TAG: Final = "pipeline-fallback"
-"""Tag of a job whose failure is not the end of its run: the state machine goes on with another
-job.
+"""Tag of a job whose failure need not be the end of its run, which goes on with another job; its
+value is one of the next three.
+"""
+FALLBACK_FOLLOWS: Final = "follows"
+"""The state machine goes on, however the job failed, unless somebody ended it."""
+FALLBACK_AFTER_LOSS: Final = "follows-a-loss"
+"""The state machine goes on where the job's machines were lost, see workloads/functions/losses.py;
+what the code itself reports fails the run.
+"""
+FALLBACK_BY_NOTIFY: Final = "follows-a-loss-in-the-chain"
+"""The same, and the notify function asks the submit function to go on."""
+LOST_REASONS: Final = ("Host EC2", "Your Spot Task was interrupted")
+"""How the status reason of an attempt begins that lost its machine, on instances and on Fargate
+(AWS Batch user guide, job_retries; Amazon ECS developer guide, "Stopped task error messages").
+"""
+RECLAIMED_EXIT: Final = 75
+"""Exit code of a job that left because its machine is being taken back (EX_TEMPFAIL of sysexits):
+the next attempt goes on.
 """
 ANALYSIS_TARGET_NODES: Final = "0:"
 """Node range of the analysis job; open-ended so that `numNodes` may be overridden at submit.

@@ -86,12 +86,18 @@ class RunIndex:
     """Of DynamoDB, as botocore makes it."""
     table: str
 
-    def by_claim(self, states: Sequence[str] = STATES) -> Iterator[Entry]:
-        """Runs in these states, those begun last first; reads no more than is taken."""
+    def by_claim(self, states: Sequence[str] = STATES, *, at_first: int = _PAGE) -> Iterator[Entry]:
+        """Runs in these states, those begun last first; reads little more than is taken.
+
+        Args:
+            states: of the runs.
+            at_first: how many are read of each state before anybody asks for more.
+        """
         return heapq.merge(
             *(
                 self._query(
                     operating.RUNS_BY_CLAIM,
+                    at_first,
                     KeyConditionExpression="#state = :state",
                     ExpressionAttributeNames={"#state": "state"},
                     ExpressionAttributeValues={":state": {"S": state}},
@@ -108,14 +114,16 @@ class RunIndex:
         prefix: str = "",
         first: str = "",
         last: str = "",
+        at_first: int = _PAGE,
     ) -> Iterator[Entry]:
-        """Runs in these states, the last id first; reads no more than is taken.
+        """Runs in these states, the last id first; reads little more than is taken.
 
         Args:
             states: of the runs.
             prefix: beginning of the run id; dates count only without one.
             first: first date of the runs' folders, YYYYMMDD; empty for any.
             last: last date, included.
+            at_first: how many are read of each state before anybody asks for more.
         """
         condition = "begins_with(run_id, :from)"
         bounds = {":from": {"S": prefix}}
@@ -127,6 +135,7 @@ class RunIndex:
             *(
                 self._query(
                     operating.RUNS_BY_ID,
+                    at_first,
                     KeyConditionExpression=f"#state = :state AND {condition}",
                     ExpressionAttributeNames={"#state": "state"},
                     ExpressionAttributeValues={":state": {"S": state}, **bounds},
@@ -137,10 +146,9 @@ class RunIndex:
             reverse=True,
         )
 
-    def _query(self, index: str, **asked: Any) -> Iterator[Entry]:
-        # a short page first, for a list shows few runs; who wants more gets as much as DynamoDB
-        # gives at once
-        more: dict[str, Any] = {"Limit": _PAGE}
+    def _query(self, index: str, at_first: int, **asked: Any) -> Iterator[Entry]:
+        # who wants more than at first gets as much as DynamoDB gives at once
+        more: dict[str, Any] = {"Limit": at_first}
         while True:
             page = self.client.query(
                 TableName=self.table, IndexName=index, ScanIndexForward=False, **asked, **more

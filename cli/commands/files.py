@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.frame import DEPLOYED, STACK_FILES, AsJson, app, err, out
 
-StackFile = Annotated[str, typer.Argument(help="A stack (prod), a path, or git:<revision>:<path>.")]
+StackFile = Annotated[
+    str,
+    typer.Argument(
+        help="A stack (prod), a path, or git:<revision>:<path>.", autocompletion=completion.stacks
+    ),
+]
 EndpointUrl = Annotated[str, typer.Option(help="Of another AWS, such as that of `up`.")]
 
 
@@ -18,7 +24,8 @@ def check(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Stacks (prod), paths, or git:<revision>:<path>; all stacks without it."
+            help="Stacks (prod), paths, or git:<revision>:<path>; all stacks without it.",
+            autocompletion=completion.stacks,
         ),
     ] = None,
     as_json: AsJson = False,
@@ -40,7 +47,8 @@ def clean(
     stack: Annotated[
         str,
         typer.Option(
-            help="Stack file whose jobs.preprocess says how to clean; its defaults without it."
+            help="Stack file whose jobs.preprocess says how to clean; its defaults without it.",
+            autocompletion=completion.stacks,
         ),
     ] = "",
     dataset: Annotated[
@@ -93,7 +101,12 @@ def estimate(
 
 @app.command(rich_help_panel=STACK_FILES)
 def schema(
-    command: Annotated[str, typer.Argument(help="Of what this command prints with --json.")] = "",
+    command: Annotated[
+        str,
+        typer.Argument(
+            help="Of what this command prints with --json.", autocompletion=completion.documents
+        ),
+    ] = "",
     write: Annotated[
         bool, typer.Option("--write", help="Write all generated schemas, and docs/config.md.")
     ] = False,

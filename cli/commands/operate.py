@@ -146,7 +146,11 @@ def backfill(
 @app.command(rich_help_panel=OPERATE, epilog=examples("replay submit"))
 def replay(
     function: Annotated[
-        str, typer.Argument(help="submit, notify, daily or alarm: whose dead letters.")
+        str,
+        typer.Argument(
+            help="submit, notify, daily or alarm: whose dead letters.",
+            autocompletion=completion.functions,
+        ),
     ] = "submit",
     as_json: AsJson = False,
     stack: Deployed = "",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.frame import DEPLOYED, RUNS, AsJson, Deployed, app, err, examples, out
 
 
@@ -21,7 +22,12 @@ from cli.frame import DEPLOYED, RUNS, AsJson, Deployed, app, err, examples, out
 )
 def why(
     subject: Annotated[
-        str, typer.Argument(metavar="RUN|JOB|QUEUE", help="A run, the id of a job, or a queue.")
+        str,
+        typer.Argument(
+            metavar="RUN|JOB|QUEUE",
+            help="A run, the id of a job, or a queue.",
+            autocompletion=completion.subjects,
+        ),
     ],
     as_json: AsJson = False,
     stack: Deployed = "",

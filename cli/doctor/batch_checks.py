@@ -8,12 +8,14 @@ from typing import Any
 from cli.doctor.patient import UP, Patient, error, ok, warning
 from cli.questions import Finding
 from cli.why.network import way_causes
-from cli.why.starting import start_causes
+from cli.why.starting import ASKED, start_causes
 
 
 def environments(patient: Patient) -> Iterator[Finding]:
     """Each compute environment is there, ENABLED and VALID, with the newest AMI of AWS Batch."""
     there = {each["computeEnvironmentName"]: each for each in patient.environments}
+    if not patient.account.tells("batch", "describe_compute_environments"):
+        return
     for name, physical in (patient.account.outputs.get("environments") or {}).items():
         found = there.get(physical)
         if found is None:
@@ -66,6 +68,8 @@ def queues(patient: Patient) -> Iterator[Finding]:
         each["jobQueueName"]: each
         for each in patient.account.listed("batch", "describe_job_queues", "jobQueues")
     }
+    if not patient.account.tells("batch", "describe_job_queues"):
+        return
     for name, physical in (patient.account.outputs.get("queues") or {}).items():
         queue = found.get(physical)
         if queue is None:
@@ -92,6 +96,8 @@ def jobs(patient: Patient) -> Iterator[Finding]:
             jobDefinitionName=definition,
             status="ACTIVE",
         )
+        if not patient.account.tells("batch", "describe_job_definitions"):
+            return
         if not found:
             yield error("jobs", f"{stage}: no active revision of job definition {definition}", UP)
             continue
@@ -104,7 +110,7 @@ def jobs(patient: Patient) -> Iterator[Finding]:
         causes = start_causes(patient.account, job, patient.environments)
         for cause in causes:
             yield error("jobs", f"{stage}: {cause.what}", cause.fix)
-        if not causes:
+        if not causes and all(patient.account.tells(*each) for each in ASKED):
             yield ok(
                 "jobs",
                 f"{stage}: image, roles, secrets and log group are there "

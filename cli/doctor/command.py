@@ -24,9 +24,9 @@ def show(console: Console, target: Target, *, as_json: bool) -> ExitCode:
         client=target.client, outputs=target.outputs, now=time.time, stack=target.stack
     )
     found = examine(Patient(account))
-    name = target.stack or "the rehearsal"
+    name = f"stack {target.stack}" if target.stack else "the rehearsal"
     if as_json:
         print_json({"stack": target.stack, "findings": [asdict(finding) for finding in found]})
     else:
-        print_findings(console, f"stack {name}, {target.output('region')}", found, well="healthy")
+        print_findings(console, f"{name}, {target.output('region')}", found, well="healthy")
     return ExitCode.NOT_READY if any(finding.level == "error" for finding in found) else ExitCode.OK

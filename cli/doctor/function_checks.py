@@ -21,7 +21,7 @@ _SECRET_VARIABLES: Final = "_SECRET_ARN"  # noqa: S105 - how names of variables 
 
 def functions(patient: Patient) -> Iterator[Finding]:
     """Each function is active, may run, and has had no error within a day."""
-    if not patient.functions:
+    if not patient.functions and patient.account.tells("lambda", "list_functions"):
         yield error("functions", "the stack has no functions", UP)
     for function in patient.functions:
         name = str(function["FunctionName"])
@@ -31,6 +31,7 @@ def functions(patient: Patient) -> Iterator[Finding]:
         reserved = asked(patient, "lambda", "get_function_concurrency", FunctionName=name).get(
             "ReservedConcurrentExecutions"
         )
+        told = patient.account.tells("cloudwatch", "get_metric_statistics")
         if function.get("State", "Active") not in {"Active", "Inactive"}:
             yield error(
                 "functions", f"{name} is {function['State']}: {function.get('StateReason')}", UP
@@ -48,7 +49,7 @@ def functions(patient: Patient) -> Iterator[Finding]:
         elif throttles:
             what = f"{name} was throttled {throttles:g} times within a day"
             yield warning("functions", what, "ask for a higher quota of concurrent executions")
-        else:
+        elif told:
             yield ok("functions", f"{name} was called {calls:g} times within a day, without error")
 
 
@@ -69,6 +70,8 @@ def dead_letters(patient: Patient) -> Iterator[Finding]:
         if not url:
             continue
         count = _messages(patient, url)
+        if not patient.account.tells("sqs", "get_queue_attributes"):
+            return
         replay = (
             f"mend the cause, then {patient.account.command('replay ' + by_function[name])}"
             if name in by_function

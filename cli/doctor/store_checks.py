@@ -26,7 +26,7 @@ def alarms(patient: Patient) -> Iterator[Finding]:
         yield error("alarms", what, str(alarm.get("AlarmDescription") or "docs/runbook.md"))
     if found and not ringing:
         yield ok("alarms", f"none of {len(found)} is in ALARM")
-    if not found:
+    if not found and patient.account.tells("cloudwatch", "describe_alarms"):
         yield error("alarms", "the stack has no alarms", UP)
     subscribers = patient.account.listed(
         "sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic
@@ -56,6 +56,8 @@ def log_groups(patient: Patient) -> Iterator[Finding]:
             "logs", "describe_log_groups", "logGroups", logGroupNamePrefix=folder
         )
     }
+    if not patient.account.tells("logs", "describe_log_groups"):
+        return
     bad = 0
     for short, group in sorted(wanted.items()):
         if group not in there:
@@ -68,7 +70,7 @@ def log_groups(patient: Patient) -> Iterator[Finding]:
         elif not there[group].get("retentionInDays"):
             bad += 1
             yield warning("log groups", f"{group} keeps its lines for ever", UP)
-    if not bad:
+    if not bad and patient.account.tells("lambda", "list_functions"):
         yield ok("log groups", f"all {len(wanted)} exist and have a retention")
 
 

@@ -62,6 +62,8 @@ const live = {
 
   show(markup) {
     const made = new DOMParser().parseFromString(markup, "text/html");
+    live.replace("which", made);
+    live.replace("months", made);
     live.replace("tiles", made);
     live.replace("trends", made);
     live.rows(made);

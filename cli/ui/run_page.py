@@ -13,6 +13,7 @@ from workloads import formats, names
 from workloads.contract import STAGES, Run
 from workloads.page.shell import document, source, text
 from workloads.page.table import count, state
+from workloads.run_index import ENDED
 from workloads.runtime.quoting import escaped
 
 _FOLDER: Final = Path(__file__).parent
@@ -24,7 +25,7 @@ def html(target: Target, run: Run, stack: str) -> bytes:
     body = (
         '<a class="skip" href="#log">To the log</a>\n<header>\n'
         f'<p class="eyebrow"><a href="../../">Runs of {text(stack)}</a></p>\n'
-        f'</header>\n<main>\n<div id="run">\n{main(target, run)}\n</div>\n'
+        f'</header>\n<main>\n<div id="run">\n{look(target, run)[0]}\n</div>\n'
         '<section aria-labelledby="log-title"><h2 id="log-title">Log</h2>\n'
         '<div class="controls"><label>Find <input type="search" id="find" autocomplete="off"'
         ' spellcheck="false"></label>\n<label>Stage <select id="stage"><option value="">all'
@@ -43,10 +44,14 @@ def html(target: Target, run: Run, stack: str) -> bytes:
     )
 
 
-def main(target: Target, run: Run) -> str:
-    """What changes from one look to the next; asks AWS."""
+def look(target: Target, run: Run) -> tuple[str, bool]:
+    """What changes from one look to the next, and whether no more will; asks AWS."""
     shown = show_run.document(target, run)
-    return "\n".join((*_head(shown, run), *_stages(shown), *_rest(shown, run, target)))
+    # the run ends before the job does that ended it, and the last lines come after both
+    at_work = any(job["status"] not in {"SUCCEEDED", "FAILED"} for job in shown["stages"])
+    ended = shown["run"]["state"] in ENDED and not at_work
+    markup = "\n".join((*_head(shown, run), *_stages(shown), *_rest(shown, run, target)))
+    return markup, ended
 
 
 def line(found: LogLine) -> list[str]:
@@ -117,7 +122,7 @@ def _rest(shown: Shown, run: Run, target: Target) -> Iterator[str]:
     if links:
         yield f"<p>{' · '.join(links)}</p>"
     commands = (target.command(f"{word} {run.run_id}") for word in _commands(shown))
-    yield f'<p class="soft">{" ".join(f"<code>{text(each)}</code>" for each in commands)}</p>'
+    yield f'<p class="soft">{"<br>".join(f"<code>{text(each)}</code>" for each in commands)}</p>'
 
 
 def _known(shown: Shown) -> Iterator[tuple[str, str]]:

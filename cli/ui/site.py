@@ -24,7 +24,7 @@ from workloads.page.gathering import Pages
 from workloads.page.render import Page
 from workloads.page.rows import Row
 from workloads.page.shell import source
-from workloads.run_index import ENDED, Entry, RunIndex
+from workloads.run_index import Entry, RunIndex
 
 _FOLDER: Final = Path(__file__).parent
 _FRESH_SECONDS: Final = 1.0
@@ -100,7 +100,7 @@ class Site:
         said = None
         while True:
             try:
-                event = Event("main", self._page().main())
+                event = Event("main", self._page().changing())
             except (CliError, ClientError, BotoCoreError) as error:
                 event = Event("trouble", sentence(error))
             if event != said:
@@ -111,7 +111,7 @@ class Site:
     def month(self, month: str) -> Answer:
         """The page of a month, YYYYMM."""
         with self._lock:
-            rows = self._pages.month(month, self._known.get(month, {}))
+            rows = self._pages.look().month(month, self._known.get(month, {}))
             self._known[month] = {row.run_id: row for row in rows}
         page = Page(
             stack=self.stack,
@@ -145,8 +145,7 @@ class Site:
             if not ended or time.monotonic() - looked >= _CALM_SECONDS:
                 looked = time.monotonic()
                 try:
-                    ended = runs_index.state_item(self.target, run).get("state") in ENDED
-                    main = run_page.main(self.target, run)
+                    main, ended = run_page.look(self.target, run)
                     lines = list(reader.new())
                 except (CliError, ClientError, BotoCoreError) as error:
                     yield Event("trouble", sentence(error))
@@ -179,7 +178,7 @@ class Site:
         with self._lock:
             known = self._known.get("", {})
             if time.monotonic() - self._newest_at > _FRESH_SECONDS:
-                known = {row.run_id: row for row in self._pages.newest(known)}
+                known = {row.run_id: row for row in self._pages.look().newest(known)}
                 self._known[""] = known
                 self._newest_at = time.monotonic()
             return list(known.values())

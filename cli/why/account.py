@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
 
 _DENIED: Final = ("AccessDenied", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized")
 
@@ -49,6 +54,8 @@ class Account:
                 self._answers[key] = self._call(service, operation, params, pages=pages)
             except ClientError as error:
                 self._answers[key] = self._refused(service, operation, error)
+            except (NoCredentialsError, EndpointConnectionError):
+                raise  # nothing else will be told either
             except BotoCoreError as error:
                 self._note(service, operation, str(error))
                 self._answers[key] = None
@@ -106,9 +113,15 @@ class Account:
         self._note(service, operation, code)
         return None
 
+    def tells(self, service: str, operation: str) -> bool:
+        """Whether AWS has answered that question so far: what was not told is not known to be
+        missing.
+        """
+        asked = f"{_action(service, operation)}: "
+        return not any(sentence.startswith(asked) for sentence in self.unseen)
+
     def _note(self, service: str, operation: str, why: str) -> None:
-        action = "".join(part.capitalize() for part in operation.split("_"))
-        sentence = f"{service}:{action}: {why}"
+        sentence = f"{_action(service, operation)}: {why}"
         if sentence not in self.unseen:
             self.unseen.append(sentence)
 
@@ -135,3 +148,7 @@ class Account:
         """A name for people: that of the stack file, with AWS's own behind."""
         physical, name = name_or_arn.rsplit("/", 1)[-1], self.config_name(kind, name_or_arn)
         return f"{name} ({physical})" if name and name != physical else physical
+
+
+def _action(service: str, operation: str) -> str:
+    return f"{service}:{''.join(part.capitalize() for part in operation.split('_'))}"

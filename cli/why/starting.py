@@ -29,6 +29,15 @@ _PULL: Final = (
 _ECR: Final = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[\w-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[^:@]+)(?:@(?P<digest>sha256:\w+)|:(?P<tag>[\w.-]+))?"
 )
+ASKED: Final = (
+    ("ecr", "describe_images"),
+    ("iam", "get_instance_profile"),
+    ("iam", "get_role"),
+    ("iam", "simulate_principal_policy"),
+    ("logs", "describe_log_groups"),
+    ("secretsmanager", "describe_secret"),
+)
+"""What start_causes asks, service and operation."""
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _UP: Final = "run pulumi up: it puts back what the stack owns"
 

@@ -38,7 +38,7 @@ from components.secrets import Secrets
 from components.storage import Storage
 from config.jobs import AnalysisJob
 from config.stack import StackConfig
-from config.topology import growing, jobs
+from config.topology import goes_on_demand, growing, jobs
 from workloads import contract, metrics
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 75
@@ -69,7 +69,7 @@ class MonitoringArgs:
     state_machine_arns: Mapping[str, pulumi.Output[str]]
     """`run`: the machine that runs the stages; `day`: that of the day; each where there is one."""
     submit: LambdaFunction
-    """Begins runs again."""
+    """Begins runs again, and goes on with those that leave Spot."""
     watched: Mapping[str, LambdaFunction]
     """Functions of other components, by a short name, whose errors and dead letters count too."""
 
@@ -349,9 +349,17 @@ def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
         **args.secrets.webhook_environment(),
         **growth_environment(args.config),
     }
-    if growing(args.config):
+    if _asks_to_begin_again(args):
         variables[contract.ENV_SUBMIT_FUNCTION] = args.submit.arn
     return variables
+
+
+def _asks_to_begin_again(args: MonitoringArgs) -> bool:
+    """Whether the notify function calls the submit function: of stages that grow, and of an
+    analysis of a chain that leaves Spot, which the state machine would see by itself.
+    """
+    chained = args.config.pipeline.orchestrator == "batch"
+    return bool(growing(args.config)) or (chained and goes_on_demand(args.config))
 
 
 def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
@@ -381,7 +389,7 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
     if any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values()):
         # a failed array says only that a child failed; knows no resources either
         statements.append(statement("SeeChildren", actions=["batch:ListJobs"], resources=["*"]))
-    if growing(args.config):
+    if _asks_to_begin_again(args):
         statements.append(
             statement("BeginAgain", actions=["lambda:InvokeFunction"], resources=[args.submit.arn])
         )

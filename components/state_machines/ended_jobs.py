@@ -21,6 +21,12 @@ _BY_LIMIT: Final = "*JobStateTimeLimit*"
 reference, JobStateTimeLimitAction).
 """
 
+_TIMED_OUT: Final = "*exceeded timeout*"
+_OWN_ENDS: Final = {
+    "reasons.$": "States.JsonToString($.Jobs[*].StatusReason)",
+    "codes.$": "$.Jobs[*].Container.ExitCode",
+}
+
 State = dict[str, Any]
 
 
@@ -35,6 +41,12 @@ class FailedJob:
     """State that follows where nobody ended it."""
     falls_back: bool
     """Whether that begins another job."""
+    after_loss: bool
+    """Whether it does so only where the job lost its machine: what the code itself reports would be
+    the same elsewhere.
+    """
+    job_failed: str
+    """State that ends the execution of a job that has failed for good."""
     is_array: bool
     broken: str
     """State that ends the execution with `$.error`."""
@@ -73,7 +85,20 @@ class FailedJob:
             reason(_BY_LIMIT, self.on_failure),
             reason(f"{contract.OWN_STOP}*", self._terminated),
             *flags,
+            *(self._of_its_own(failed, reason) if self.after_loss else ()),
             {**failed, "Next": following},
+        ]
+
+    def _of_its_own(
+        self, failed: dict[str, Any], reason: Callable[[str, str], dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Choices on a job that has not lost its machine, after those on one that has; a job whose
+        container was never started has no exit code.
+        """
+        return [
+            *(reason(f"{beginning}*", self.on_failure) for beginning in contract.LOST_REASONS),
+            reason(_TIMED_OUT, self.job_failed),
+            {"And": [failed, *_own_code("$.seen.codes[0]")], "Next": self.job_failed},
         ]
 
     def states(self) -> dict[str, State]:
@@ -98,6 +123,21 @@ class FailedJob:
             },
         }
 
+    def _children_of_their_own(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "Variable": "$.ended.reasons",
+                "StringMatches": _TIMED_OUT,
+                "Next": self.job_failed,
+            },
+            # as many as a page has: a filter that finds nothing is an error to some, and who has no
+            # exit code is not in the list
+            *(
+                {"And": _own_code(f"$.ended.codes[{index}]"), "Next": self.job_failed}
+                for index in range(_PAGE)
+            ),
+        ]
+
     def _of_children(self) -> dict[str, State]:
         label, found = self.label, f"{self.label}ChildrenFound"
         page = {"ArrayJobId.$": "$.job.JobId", "JobStatus": "FAILED", "MaxResults": _PAGE}
@@ -121,6 +161,7 @@ class FailedJob:
                 "ResultSelector": {
                     "terminated.$": "States.JsonToString($.Jobs[*].IsTerminated)",
                     "cancelled.$": "States.JsonToString($.Jobs[*].IsCancelled)",
+                    **(_OWN_ENDS if self.after_loss else {}),
                 },
                 "ResultPath": "$.ended",
                 "Next": f"{label}ChildrenEnded",
@@ -130,6 +171,7 @@ class FailedJob:
                 "Choices": [
                     _true("$.ended.terminated", f"{label}ChildTerminated"),
                     _true("$.ended.cancelled", f"{label}ChildCancelled"),
+                    *(self._children_of_their_own() if self.after_loss else ()),
                     _present("$.failed.NextToken", f"{label}ChildrenMore"),
                 ],
                 "Default": self.on_failure,
@@ -158,6 +200,12 @@ class FailedJob:
                 "Default": self._terminated,
             },
         }
+
+
+def _own_code(variable: str) -> list[dict[str, Any]]:
+    """Whether the code ended by itself, and not because its machine is taken back."""
+    reclaimed = {"Variable": variable, "NumericEquals": contract.RECLAIMED_EXIT}
+    return [{"Variable": variable, "IsPresent": True}, {"Not": reclaimed}]
 
 
 def _present(variable: str, following: str) -> dict[str, Any]:

@@ -226,6 +226,7 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
                 "reasons.$": "$.Jobs[*].StatusReason",
                 "terminated.$": "$.Jobs[*].IsTerminated",
                 "cancelled.$": "$.Jobs[*].IsCancelled",
+                "codes.$": "$.Jobs[*].Container.ExitCode",
             },
             "ResultPath": "$.seen",
             # the job costs more than patience does
@@ -310,6 +311,8 @@ def _failed(job: MachineJob, args: DefinitionArgs) -> FailedJob:
         stage=job.stage,
         on_failure=job.on_failure,
         falls_back=job.on_failure != JOB_FAILED,
+        after_loss=job.after_loss,
+        job_failed=JOB_FAILED,
         is_array=job.shards > 1,
         broken=_BROKEN,
         task=task,

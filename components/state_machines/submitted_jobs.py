@@ -34,6 +34,8 @@ class MachineJob:
     """Whether the execution's input may say what it overrides of the job definition's resources."""
     on_failure: str
     """State that follows where the job fails."""
+    after_loss: bool
+    """Whether it follows a lost machine alone; else whatever the job failed of."""
     next: str
 
 
@@ -59,7 +61,9 @@ def submit_parameters(job: MachineJob) -> dict[str, Any]:
         "PropagateTags": True,
     }
     if job.on_failure != JOB_FAILED:
-        parameters["Tags"][contract.FALLBACK_TAG] = "follows"
+        parameters["Tags"][contract.FALLBACK_TAG] = (
+            contract.FALLBACK_AFTER_LOSS if job.after_loss else contract.FALLBACK_FOLLOWS
+        )
     if job.multi_node:
         # the node range must repeat the job definition's to the letter
         parameters["NodeOverrides"] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from config.base import BrokenFieldError
@@ -25,6 +26,7 @@ from config.rules import (
     queues,
     references,
     shards,
+    spot,
     times,
     volumes,
 )
@@ -90,6 +92,11 @@ RULES: Final[tuple[Rule, ...]] = (
     multi_node.SharedMemoryFits(),
     shards.ShardsAreOfOneNode(),
     shards.ShardsShareTheSearch(),
+    spot.SpotAttemptsAndQueueGoTogether(),
+    spot.SpotAttemptsAreOnSpot(),
+    spot.OnDemandQueueHasNoSpot(),
+    spot.SpotAttemptsLeaveSome(),
+    spot.OneJobTakesThePlace(),
     network.ZoneIndexExists(),
     network.ZonesHaveRoom(),
     network.SeveralZones(),
@@ -142,10 +149,31 @@ def check(config: StackConfig, sections: Collection[str]) -> list[Problem]:
     name to resolve keep silent where it does not.
     """
     able = [rule for rule in RULES if rule.reads <= set(sections)]
-    return sorted(
-        (problem for rule in able for problem in _run_rule(rule, config)),
-        key=lambda problem: problem.level != "error",
-    )
+    found: Iterator[Problem] = (p for rule in able for p in _run_rule(rule, config))
+    if "jobs" in sections:
+        found = _of_file(found, config)
+    return sorted(found, key=lambda problem: problem.level != "error")
+
+
+def _of_file(found: Iterator[Problem], config: StackConfig) -> Iterator[Problem]:
+    """The same, each at a place that the stack file has: an analysis that goes on without Spot is
+    the analysis, in another queue.
+    """
+    with suppress(BrokenFieldError):
+        if config.jobs.fallback is not None:
+            yield from found
+            return
+    told = set[tuple[str, str]]()
+    for problem in found:
+        path = problem.path.replace("jobs.fallback.queue", "jobs.analysis.on_demand_queue")
+        here = replace(
+            problem,
+            path=path.replace("jobs.fallback", "jobs.analysis"),
+            message=problem.message.replace("jobs.fallback", "jobs.analysis"),
+        )
+        if here.path == problem.path or (here.code, here.path) not in told:
+            yield here
+        told.add((here.code, here.path))
 
 
 def _run_rule(rule: Rule, config: StackConfig) -> Iterator[Problem]:

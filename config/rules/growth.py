@@ -33,7 +33,7 @@ class GrowthGrows(Rule):
                 if size <= before:
                     what = "memory_mib" if index == 0 else "the step before it"
                     yield self.problem(
-                        f"jobs.{stage}.memory_growth_mib[{index}]",
+                        f"jobs.{stage}.memory_growth_mib.{index}",
                         size,
                         f"{what} is {before} MiB, and a step has to ask for more",
                         f"raise it above {before}, or take it away",
@@ -61,7 +61,7 @@ class GrowthFits(Rule):
                 found = _obstacle(config, stage, larger)
                 if found:
                     yield self.problem(
-                        f"jobs.{stage}.memory_growth_mib[{index}]",
+                        f"jobs.{stage}.memory_growth_mib.{index}",
                         larger.memory_mib,
                         found,
                         "ask for less, or give the queue an environment that holds it",

@@ -10,7 +10,15 @@ from config.facts import instance_type
 from config.problems import Problem
 from config.rules.base import Rule
 from config.stack import StackConfig
-from config.topology import environments_of, instance_types_of, jobs, known_types_of, some
+from config.topology import (
+    environments_of,
+    goes_on_demand,
+    instance_types_of,
+    is_spot,
+    jobs,
+    known_types_of,
+    some,
+)
 
 _SPOT_TYPES: Final = 10
 _LOW_BID: Final = 50
@@ -137,12 +145,9 @@ class SpotJobsAreRetried(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each job of one attempt that may run on Spot."""
         for stage, job in jobs(config).items():
-            spot = [
-                n
-                for n, e in environments_of(config, job.queue).items()
-                if e.kind in ("spot", "fargate-spot")
-            ]
-            if spot and job.attempts == 1:
+            spot = [n for n, e in environments_of(config, job.queue).items() if is_spot(e)]
+            split = stage in {"analysis", "fallback"} and goes_on_demand(config)
+            if spot and job.attempts == 1 and not split:
                 message = f"it may run on Spot in environment {spot[0]} and has no second attempt"
                 yield self.problem(
                     f"jobs.{stage}.attempts", job.attempts, message, "allow 2 or more"

@@ -10,7 +10,7 @@ from config.environments import FargateEnvironment
 from config.problems import Problem
 from config.rules.base import Rule
 from config.stack import StackConfig
-from config.topology import environments_of, known_types_of, some
+from config.topology import environments_of, is_spot, known_types_of, some
 
 _INSTANCE_START_MINUTES: Final = 20
 """Boot, pull of a large image and registration, and the reason is published minutes late
@@ -105,7 +105,7 @@ class SpotComesFirst(Rule):
         """Each queue with a Spot environment behind another."""
         for name in config.queues:
             found = environments_of(config, name)
-            spot = [n for n, e in found.items() if e.kind in ("spot", "fargate-spot")]
+            spot = [n for n, e in found.items() if is_spot(e)]
             if spot and list(found)[: len(spot)] != spot:
                 order = [*spot, *(n for n in found if n not in spot)]
                 message = "Spot is used only when what stands before it is full"

@@ -123,6 +123,21 @@ class RunningAttempt:
         if task is not None:
             task.kill()
 
+    def interrupt(self, status_reason: str) -> None:
+        """Fargate takes its capacity back: SIGTERM, and SIGKILL after the grace period."""
+        with self._lock:
+            self._lost_reason = status_reason
+            task = self._tasks.get(self.job.main_node)
+        if task is not None:
+            task.stop()
+
+    def signal(self, node: int, number: int) -> None:
+        """A signal for the first process of a node's container."""
+        with self._lock:
+            task = self._tasks.get(node)
+        if task is not None:
+            task.signal(number)
+
     def kill(self) -> None:
         """Kills everything at once; the cloud goes down."""
         with self._lock:

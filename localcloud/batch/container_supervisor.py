@@ -4,9 +4,9 @@ Started as a program of its own: `python -I container_supervisor.py <grace secon
 <memory MiB> <engine> <container>`, with a container that has been made, with its limit of memory,
 and not started. Standard input is the life line, with the orders of supervisor.py: a `T` means the
 image's stop signal (SIGTERM, where it names none), then SIGKILL after the grace period; `K` means
-SIGKILL; its end means that the parent is gone: the container is removed. The container's output
-goes to this program's. On the status descriptor it writes `started 0`, `exit <code> <reason>` or
-`error <sentence>`, one per line.
+SIGKILL; a byte from 128 on means the signal of its lower bits; its end means that the parent is
+gone: the container is removed. The container's output goes to this program's. On the status
+descriptor it writes `started 0`, `exit <code> <reason>` or `error <sentence>`, one per line.
 """
 
 from __future__ import annotations
@@ -109,6 +109,8 @@ def _wait(wait: subprocess.Popen[bytes], engine: str, container: str, grace: flo
         if order == b"T":
             seconds = str(math.ceil(grace))
             _tell([engine, "stop", "-t", seconds, container])
+        elif order >= b"\x80":
+            _tell([engine, "kill", "--signal", str(order[0] & 0x7F), container])
         elif order == b"K":
             _tell([engine, "kill", container])
         else:

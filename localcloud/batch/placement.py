@@ -320,7 +320,8 @@ def _started(kind: str, vcpus: float, memory_mib: int, gpus: int) -> Instance:
 
 def _fits(instance: Instance, need: Need) -> bool:
     return (
-        instance.free_vcpus >= need.vcpus
+        not instance.draining
+        and instance.free_vcpus >= need.vcpus
         and instance.free_memory_mib >= need.memory_mib
         and instance.free_gpus >= need.gpus
         and need.instance_type in (None, instance.type)

@@ -31,6 +31,7 @@ from localcloud.batch.records import (
     Store,
 )
 from localcloud.batch.retries import AttemptEnd, retries
+from localcloud.batch.spot_market import INTERRUPTED, NOTICE_SECONDS, SpotMarket
 from localcloud.batch.states import JobStates, Publish
 
 _log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class DataPlane:
         self._stopping = False
         self._offset = 0.0
         self._running: dict[str, RunningAttempt] = {}
+        self.market = SpotMarket(store, self.now, self._running.values)
         self._timed_out: set[str] = set()
         self._owner = Owner(
             factory=factory,
@@ -131,6 +133,8 @@ class DataPlane:
         for environment in self.store.environments.values():
             self.capacity.keep_minimum(environment)
         self._place_all()
+        for environment, instance in self.market.due():
+            self._take(environment, instance)
         return self._run_timers()
 
     # ---- hooks for tests and rehearsals ----------------------------------------------------------
@@ -172,22 +176,41 @@ class DataPlane:
                 raise LookupError(f"job {job_id} does not run")
             index = attempt.job.main_node if node is None else node
             instance = attempt.instances[index]
-            attempt.environment.instances.pop(instance.id, None)
-            lost = [
-                (each, i)
-                for each in self._running.values()
-                for i, other in enumerate(each.instances)
-                if other is instance
-            ]
-            fargate = attempt.environment.is_fargate
+            self._take(attempt.environment, instance)
+        return instance.id
+
+    def reclaim(self, job_id: str, *, notice_seconds: float = NOTICE_SECONDS) -> str:
+        """EC2 says that it takes the machine under a running job back, and does so in time;
+        returns its id. Raises LookupError where the job does not run, or not on Spot.
+        """
+        with self.store.lock:
+            attempt = self._running.get(job_id)
+            if attempt is None:
+                raise LookupError(f"job {job_id} does not run")
+            if not attempt.environment.is_spot:
+                raise LookupError(f"job {job_id} runs on no Spot machine")
+            instance = attempt.instances[attempt.job.main_node]
+            self.market.announce(attempt.environment, instance, notice_seconds)
+            self.wake()
+        return instance.id
+
+    def reclaim_every(
+        self, seconds: float | None, *, notice_seconds: float = NOTICE_SECONDS
+    ) -> None:
+        """A market that takes every Spot machine back so long after its start; None ends it."""
+        with self.store.lock:
+            self.market.set(seconds, notice_seconds)
+            self.wake()
+
+    def _take(self, environment: ComputeEnvironment, instance: Instance) -> None:
+        environment.instances.pop(instance.id, None)
         reason = (
-            "Your Spot Task was interrupted."
-            if fargate
+            INTERRUPTED
+            if environment.is_fargate
             else f"Host EC2 (instance {instance.id}) terminated."
         )
-        for each, i in lost:
-            each.lose_host(i, reason)
-        return instance.id
+        for attempt, node in self.market.on(instance):
+            attempt.lose_host(node, reason)
 
     # ---- requests --------------------------------------------------------------------------------
 
@@ -304,7 +327,7 @@ class DataPlane:
 
     def _run_timers(self) -> float | None:
         """Ends what is over time; returns the seconds until the next thing may be."""
-        now, nearest = self.now(), float("inf")
+        now, nearest = self.now(), self.now() + self.market.next()
         for attempt in list(self._running.values()):
             job = attempt.job
             if (

@@ -40,6 +40,10 @@ class Instance:
     free_memory_mib: int
     free_gpus: int
     tasks: int = 0
+    taken_at: float | None = None
+    """When EC2 takes it back, as it has said; seconds since 1970."""
+    draining: bool = False
+    """Whether the container agent takes no new tasks."""
 
 
 @dataclass(kw_only=True)

@@ -4,7 +4,8 @@ that asked for it.
 Started as a program of its own:
 `python -I supervisor.py <grace seconds> <status fd> <memory MiB> <command...>`, with the
 environment and the working directory of the job; standard input is the life line. A `T` on the life
-line means SIGTERM, then SIGKILL after the grace period; `K` means SIGKILL; its end means that the
+line means SIGTERM, then SIGKILL after the grace period; `K` means SIGKILL; a byte from 128 on
+means the signal of its lower bits, for the first process alone; its end means that the
 parent is gone: SIGKILL. On the status descriptor it writes `started <process group>`,
 `exit <code> <reason>` or `error <reason>`, one per line.
 
@@ -146,6 +147,10 @@ def _wait(
             if order == b"T":
                 deadline = time.monotonic() + grace
                 _signal_group(process.pid, signal.SIGTERM)
+                continue
+            if order >= b"\x80":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, order[0] & 0x7F)
                 continue
             _signal_group(process.pid, signal.SIGKILL)
             if not order:

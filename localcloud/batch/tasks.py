@@ -105,6 +105,12 @@ class Task(threading.Thread):
         """SIGKILL at once, as when the host goes away."""
         self._send(b"K")
 
+    def signal(self, number: int) -> None:
+        """What `docker kill --signal` sends; nothing where no process runs yet."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._lifeline is not None:
+                os.write(self._lifeline, bytes([0x80 | number]))
+
     def _send(self, order: bytes) -> None:
         self._stopped.set()
         with self._lock:

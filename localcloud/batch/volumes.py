@@ -8,10 +8,13 @@ that let NFS or Lustre through, and of EFS the policies of the job's role and of
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.batch.instance_mounts import lustre_mount
 from localcloud.batch.records import ComputeEnvironment
@@ -21,6 +24,7 @@ from localcloud.iam.policy_evaluation import resource_policy_decision
 from localcloud.iam.requirement import Requirement
 from localcloud.moto.state import AwsState
 
+_log = logging.getLogger(__name__)
 _NFS: Final = 2049
 _LUSTRE: Final = 988
 _SERVER: Final = "127.0.0.1:/"
@@ -209,9 +213,15 @@ class Volumes:
         return folder
 
     def take_back(self, mounts: Sequence[Mount]) -> None:
-        """Writes back to linked buckets what containers have left on Lustre."""
+        """Writes back to linked buckets what containers have left on Lustre.
+
+        What cannot be written stays where it is, as on AWS, and is no matter of the job.
+        """
         for name in {mount.folder.relative_to(self._root).parts[0] for mount in mounts}:
-            self._fsx.take_back(name, self._root / name)
+            try:
+                self._fsx.take_back(name, self._root / name)
+            except (BotoCoreError, ClientError, OSError) as error:
+                _log.warning("files of %s do not go to their bucket: %s", name, error)
 
 
 class _MountError(Exception):

@@ -9,7 +9,6 @@ host's network. What the launch template's boot script sets up of that is read f
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import secrets
@@ -21,6 +20,7 @@ from typing import Any, Final
 
 from localcloud.batch.attempts import RunningAttempt
 from localcloud.iam.access import Access, AssumeRoleError
+from localcloud.moto.boot_script import script_of
 from localcloud.moto.state import ACCOUNT_ID, AwsState
 from localcloud.protocol.wire import Reply
 
@@ -93,13 +93,11 @@ class InstanceMetadata:
     def _options(self, resources: Mapping[str, Any]) -> _Options:
         data = self._state.launch_template_data(resources.get("launchTemplate") or {}) or {}
         given = data.get("MetadataOptions") or {}
-        text = data.get("UserData")  # moto's own type of text
-        script = base64.b64decode(text.as_bytes()).decode("utf-8", "replace") if text else ""
         return _Options(
             enabled=given.get("HttpEndpoint", "enabled") == "enabled",
             tokens_required=given.get("HttpTokens", "required")
             == "required",  # as the AMI of Amazon Linux 2023 has it
-            script=script,
+            script=script_of(self._state, resources),
         )
 
     def _token(self, environ: Mapping[str, Any]) -> Reply:
@@ -134,6 +132,12 @@ class InstanceMetadata:
             "latest/meta-data/placement/availability-zone": zone,
             "latest/dynamic/instance-identity/document": json.dumps(identity),
         }
+        if instance.taken_at is not None:
+            at = f"{datetime.fromtimestamp(instance.taken_at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+            answers["latest/meta-data/spot/instance-action"] = json.dumps(
+                {"action": "terminate", "time": at}
+            )
+            answers["latest/meta-data/spot/termination-time"] = at
         if role is not None and path == _ROLE_PATH:
             return name
         if role is not None and path == f"{_ROLE_PATH}/{name}":

@@ -13,8 +13,11 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
+from cli import pulumi as pulumi_cli
+from cli import refresh, service
 from cli.doctor import command as doctor
 from cli.doctor import drift
 from cli.doctor.checks import examine
@@ -22,10 +25,13 @@ from cli.doctor.patient import Patient
 from cli.errors import CliError, ExitCode
 from cli.rightsize import command as rightsize
 from cli.schema import document_schema
+from cli.service import Endpoint
 from cli.target import Target
 from cli.why.account import Account
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy
+from localcloud.deployment.engine.checkpoint import checkpoint
+from tests.support.documents import validated
 from workloads.contract import STAGES, Run
 from workloads.records import StageRecord, Used
 
@@ -33,14 +39,26 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCloud, Target]]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cloud")
+
+
+@pytest.fixture(scope="module")
+def at(folder: Path) -> Iterator[tuple[LocalCloud, Target]]:
+    with LocalCloud(folder, images={}) as cloud:
         secrets = {"batch-reference:slack-webhook-url": cloud.slack.url}
-        outputs = deploy(ROOT, "local", cloud.client, secrets=secrets).outputs
+        made = deploy(ROOT, "local", cloud.client, secrets=secrets)
+        state = checkpoint(
+            made.state,
+            exports=made.outputs,
+            settings={"region": cloud.region},
+            passphrase=pulumi_cli.PASSPHRASE,
+        )
+        (folder / "stack.json").write_text(state)
         yield (
             cloud,
             Target(
-                outputs=outputs,
+                outputs=made.outputs,
                 endpoint_url=cloud.endpoint_url,
                 credentials=cloud.deployer.credentials,
             ),
@@ -57,6 +75,44 @@ def errors(at: tuple[LocalCloud, Target]) -> dict[str, str]:
             assert each.fix
             found[each.check] = f"{found.get(each.check, '')} {each.what}".strip()
     return found
+
+
+def test_what_aws_does_not_tell_is_a_warning_and_nothing_else(
+    at: tuple[LocalCloud, Target],
+) -> None:
+    cloud, target = at
+    denied = {"*"}
+    asked: set[str] = set()
+
+    def client(service: str) -> Any:
+        made = cloud.client(service)
+
+        def deny(model: Any, **_: Any) -> None:
+            asked.add(f"{service}.{model.name}")
+            if denied & {"*", f"{service}.{model.name}"}:
+                raise ClientError({"Error": {"Code": "AccessDeniedException"}}, model.name)
+
+        made.meta.events.register("before-call", deny)
+        return made
+
+    def findings() -> dict[str, set[str]]:
+        account = Account(client=client, outputs=target.outputs, now=cloud.now)
+        found: dict[str, set[str]] = {"ok": set(), "warning": set(), "error": set()}
+        for each in examine(Patient(account)):
+            found[each.level].add(each.what)
+        return found
+
+    nothing = findings()
+    assert (nothing["ok"], nothing["error"]) == (set(), set())
+    assert len(nothing["warning"]) > 5
+    denied.clear()
+    well = findings()
+    for operation in sorted(asked):
+        denied.clear()
+        denied.add(operation)
+        found = findings()
+        assert found["error"] <= well["error"], operation
+        assert found["ok"] <= well["ok"], operation
 
 
 # the rehearsal pushes no images, and its jobs need none
@@ -302,6 +358,46 @@ def test_what_pulumi_refuses_is_one_sentence(
         drift.show(Console(file=io.StringIO()), "prod", as_json=False)
 
 
-def test_drift_needs_a_stack() -> None:
-    with pytest.raises(CliError, match="name it with --stack"):
+def test_drift_and_refresh_of_the_rehearsal_say_what_was_changed_by_hand(
+    at: tuple[LocalCloud, Target],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cloud, target = at
+    up = Endpoint(
+        pid=os.getpid(),
+        started=0.0,
+        stack="local",
+        url=cloud.endpoint_url,
+        access_key=cloud.deployer.access_key,
+        secret=cloud.deployer.secret,
+        account_id=cloud.account_id,
+        job_path="",
+        images=(),
+        containers="",
+        limits_not_enforced=(),
+        roles={},
+        outputs=target.outputs,
+        pulumi={"checkpoint": str(folder / "stack.json")},
+    )
+    monkeypatch.setattr(service, "running", lambda: up)
+    queue = target.outputs["queues"]["main"]
+    cloud.client("batch").update_job_queue(jobQueue=queue, priority=77)
+    console = Console(file=io.StringIO())
+    assert drift.show(console, "", as_json=True) == ExitCode.NOT_READY
+    found = validated("drift", capsys.readouterr().out)["differences"]
+    assert {"update": ["priority"]} in [
+        {each["operation"]: each["properties"]} for each in found if each["name"] == "queues-main"
+    ]
+    refresh.run(console, as_json=True)
+    changed = validated("refresh", capsys.readouterr().out)
+    assert {"priority": "update"} in [each["paths"] for each in changed]
+
+
+def test_drift_without_a_stack_needs_the_rehearsal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "ENDPOINT", tmp_path / "none.json")
+    with pytest.raises(CliError, match="nothing is up; start it with `up`"):
         drift.show(Console(file=io.StringIO()), "", as_json=False)

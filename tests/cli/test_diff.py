@@ -143,6 +143,61 @@ def test_each_field_does_what_it_says(edits: Changes, path: str, kind: str, says
     assert says in found[path][1]
 
 
+LUSTRE = {"kind": "created", "size_gib": 2400}
+EFS = {"kind": "created"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "path", "kind", "says"),
+    [
+        ({}, {"storage.efs": EFS}, "storage.efs", "in place", "a new file system"),
+        ({}, {"storage.lustre": LUSTRE}, "storage.lustre", "in place", "infrastructure update"),
+        ({"storage.efs": EFS}, {}, "storage.efs", "replaces", "deleted with its files"),
+        (
+            {"storage.efs": EFS},
+            {"storage.efs": {"kind": "existing", "id": "fs-12345678"}},
+            "storage.efs.kind",
+            "replaces",
+            "without the files of the old one",
+        ),
+        (
+            {"storage.efs": EFS},
+            {"storage.efs": {**EFS, "user_id": 1}},
+            "storage.efs.user_id",
+            "replaces",
+            "new access points",
+        ),
+        (
+            {"storage.lustre": LUSTRE},
+            {"storage.lustre": {**LUSTRE, "size_gib": 4800}},
+            "storage.lustre.size_gib",
+            "in place",
+            "what runs goes on",
+        ),
+        (
+            {"storage.lustre": LUSTRE},
+            {"storage.lustre": {**LUSTRE, "size_gib": 1200}},
+            "storage.lustre.size_gib",
+            "replaces",
+            "without the files of the old one",
+        ),
+        (
+            {"storage.efs": EFS},
+            {"storage.efs": EFS, "network.cidr_block": "10.9.0.0/16"},
+            "network.cidr_block",
+            "replaces",
+            "mount targets of EFS in one VPC at a time",
+        ),
+    ],
+)
+def test_what_becomes_of_shared_files_is_said(
+    before: Changes, after: Changes, path: str, kind: str, says: str
+) -> None:
+    (change,) = changes(load(changed(before))[0], load(changed(after))[0])
+    assert (change.path, change.kind) == (path, kind)
+    assert says in change.effect
+
+
 def test_jobs_that_an_update_stops_are_said_to_be() -> None:
     before = edited({"environments.gpu.terminate_jobs_on_update": True})
     (change,) = changes(

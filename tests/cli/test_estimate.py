@@ -69,6 +69,16 @@ def test_shards_cost_their_number_at_the_price_of_one() -> None:
     assert four.usd_per_hour == pytest.approx(4 * float(PRICES["g5.2xlarge"]))
 
 
+def test_each_memory_that_a_stage_may_ask_for_is_one_more_round_at_worst() -> None:
+    def preprocess(**changes: Any) -> Any:
+        config = load(changed({f"jobs.preprocess.{name}": v for name, v in changes.items()}))[0]
+        return estimate(config, region="us-east-1").stages[0]
+
+    once, twice = preprocess(), preprocess(memory_growth_mib=[6144])
+    assert twice.usd == once.usd, "what a run costs that needs no more"
+    assert twice.worst_usd == pytest.approx(2 * once.worst_usd)
+
+
 def of_shards(shards: int) -> Any:
     """The analysis of the example on Spot GPUs, half an hour a shard; one shard takes a whole
     g5.2xlarge.

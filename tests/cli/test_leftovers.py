@@ -92,6 +92,21 @@ def _volume(client: Callable[[str], Any]) -> str:
     return f"arn:aws:ec2:us-east-1:123456789012:volume/{made['VolumeId']}"
 
 
+def _efs(client: Callable[[str], Any]) -> str:
+    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
+    made = client("efs").create_file_system(CreationToken="left", Tags=tags)
+    return str(made["FileSystemArn"])
+
+
+def _lustre(client: Callable[[str], Any]) -> str:
+    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
+    subnet = client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    made = client("fsx").create_file_system(
+        FileSystemType="LUSTRE", StorageCapacity=1200, SubnetIds=[subnet], Tags=tags
+    )
+    return str(made["FileSystem"]["ResourceARN"])
+
+
 @pytest.mark.parametrize(
     ("plant", "kind", "remove"),
     [
@@ -104,6 +119,12 @@ def _volume(client: Callable[[str], Any]) -> str:
         (_cluster, "ECS cluster", "delete-cluster --cluster AWSBatch-environments-gpu-1234567-abc"),
         (_bucket, "bucket", "aws s3 rb --force s3://kept-results"),
         (_volume, "EBS volume", "delete-volume --volume-id vol-"),
+        (_efs, "file system of EFS", "delete-file-system --file-system-id fs-"),
+        (
+            _lustre,
+            "file system of FSx for Lustre",
+            "aws fsx delete-file-system --file-system-id fs-",
+        ),
     ],
 )
 def test_what_is_left_is_named_with_its_removal(clouds, plant, kind, remove) -> None:

@@ -116,7 +116,7 @@ def test_reserved_capacity() -> None:
     assert not {"capacityReservationSpecification", "instanceMarketOptions"} & plain.inputs.keys()
 
 
-def _scripts(encoded: str) -> list[str]:
+def scripts_of(encoded: str) -> list[str]:
     archive: Message = email.message_from_bytes(base64.b64decode(encoded))
     assert archive.get_content_type() == "multipart/mixed"
     parts = archive.get_payload()
@@ -132,11 +132,11 @@ def _scripts(encoded: str) -> list[str]:
     ("scratch", "efa", "count"),
     [(False, False, 1), (True, False, 2), (False, True, 2), (True, True, 3)],
 )
-def test_user_data_is_a_multipart_archive_of_shell_scripts(
+def test_user_data_is_a_multipart_archive_of_shellscripts_of(
     scratch: bool, efa: bool, count: int
 ) -> None:
-    encoded = user_data(scratch=scratch, efa=efa)
-    scripts = _scripts(encoded)
+    encoded = user_data(scratch=scratch, efa=efa, spot=False)
+    scripts = scripts_of(encoded)
     assert len(scripts) == count
     assert len(base64.b64decode(encoded)) < 8 * 1024, (
         "EC2 takes 16 KiB, and AWS Batch adds a part of its own"
@@ -149,7 +149,7 @@ def test_user_data_is_a_multipart_archive_of_shell_scripts(
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_instance_keeps_jobs_from_its_role(stack: str) -> None:
     for template in deployed(stack).all(LT):
-        first = _scripts(template.inputs["userData"])[0]
+        first = scripts_of(template.inputs["userData"])[0]
         assert "echo ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config" in first
         assert (
             "iptables -I OUTPUT -d 169.254.169.254/32 -m owner ! --uid-owner 0 -j REJECT" in first
@@ -167,7 +167,7 @@ def test_metadata_script_sets_both_locks_and_says_where_one_fails(
     )
     stub.chmod(0o755)
     script = (
-        _scripts(user_data(scratch=False, efa=False))[0]
+        scripts_of(user_data(scratch=False, efa=False, spot=False))[0]
         .replace("/etc/ecs", f"{tmp_path}/ecs")
         .replace("/dev/kmsg", f"{tmp_path}/kmsg")
     )
@@ -236,7 +236,7 @@ def test_scratch_script_joins_the_disks_that_are_there(case: str, tmp_path: Path
     )
     for name in ("grep", "sort", "cat", "basename"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
-    script = _scripts(user_data(scratch=True, efa=False))[1]
+    script = scripts_of(user_data(scratch=True, efa=False, spot=False))[1]
     subprocess.run(
         [shutil.which("bash") or "bash"],
         input=script,

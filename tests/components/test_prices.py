@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.prices import stage_prices
+from components.prices import job_prices
 from config.facts import ec2_facts
 from tests.components.program import config_of
 
@@ -13,7 +13,7 @@ US = "us-east-1"
 
 def test_prices_of_prod() -> None:
     types = ec2_facts().types
-    prices = stage_prices(config_of("prod"), US)
+    prices = job_prices(config_of("prod"), US)
     assert prices.keys() == {"preprocess", "analysis", "postprocess"}
     assert prices["analysis"] == pytest.approx(4 * (types["p5.48xlarge"].usd_per_hour or 0))
     # 2 of 8 vCPUs, but 4096 of 15368 usable MiB; a hair less than its share of the c6i.xlarge
@@ -25,7 +25,7 @@ def test_prices_of_prod() -> None:
 
 def test_price_on_fargate_follows_vcpus_and_memory() -> None:
     fargate = ec2_facts().fargate
-    prices = stage_prices(config_of("dev"), US)
+    prices = job_prices(config_of("dev"), US)
     assert prices["preprocess"] == pytest.approx(
         2 * fargate.usd_per_vcpu_hour + 4 * fargate.usd_per_gib_hour
     )
@@ -36,7 +36,7 @@ def test_price_on_fargate_follows_vcpus_and_memory() -> None:
 
 def test_single_node_pays_for_its_share_of_an_instance_that_fits() -> None:
     changes = {"jobs": {"analysis": {"nodes": 1, "vcpus": 16, "memory_mib": 16384}}}
-    prices = stage_prices(config_of("dev", changes), US)
+    prices = job_prices(config_of("dev", changes), US)
     assert prices["analysis"] == pytest.approx(ec2_facts().types["g5.8xlarge"].usd_per_hour or 0), (
         "its one GPU is all of the instance's"
     )
@@ -44,7 +44,7 @@ def test_single_node_pays_for_its_share_of_an_instance_that_fits() -> None:
 
 def test_unknown_prices_are_left_out() -> None:
     changes = {"environments": {"gpu": {"instance_type": "p5e.48xlarge"}}}
-    assert stage_prices(config_of("prod", changes), US).keys() == {"preprocess", "postprocess"}
-    assert stage_prices(config_of("prod"), "eu-central-1") == {}, (
+    assert job_prices(config_of("prod", changes), US).keys() == {"preprocess", "postprocess"}
+    assert job_prices(config_of("prod"), "eu-central-1") == {}, (
         "the list has the prices of one region"
     )

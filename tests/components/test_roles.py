@@ -80,6 +80,7 @@ def _args(context: Any, storage: Storage, secrets: Secrets, images: Images) -> R
         secrets=secrets,
         images=images,
         volumes=Volumes(config=config_of("dev"), efs=None, lustre=None),
+        counts_reclaims=True,
     )
 
 
@@ -171,7 +172,10 @@ def test_nothing_is_wide_open_but_what_has_no_resources(made) -> None:
         for s in made.policy(p)
         if "*" in s["Resource"] or any("*" in a for a in s["Action"])
     ]
-    assert wide == [("roles-execution", "EcrLogin")]
+    assert wide == [
+        ("roles-execution", "EcrLogin"),
+        ("roles-postprocess", "WhatAttemptsBecame"),
+    ]
     sids = [s["Sid"] for p in policies for s in made.policy(p)]
     assert all(re.fullmatch("[A-Za-z0-9]+", sid) for sid in sids)
     for policy in policies:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import warnings
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,10 @@ import pytest
 
 from tests.components import mocks
 from tests.components.program import deploy
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import parliament
 
 EFS = "aws:efs/fileSystem:FileSystem"
 POINT = "aws:efs/accessPoint:AccessPoint"
@@ -149,11 +154,12 @@ def test_roles_mount_by_their_own_access_points_alone() -> None:
     ):
         policy = made.one("aws:iam/rolePolicy:RolePolicy", f"roles-{stage}")
         found = {
-            action: s["Condition"]["StringEquals"]["elasticfilesystem:AccessPointArn"]
+            action: s["Condition"]["ArnEquals"]["elasticfilesystem:AccessPointArn"]
             for s in made.policy(policy)
             for action in s["Action"]
             if action.startswith("elasticfilesystem:")
         }
+        assert parliament.analyze_policy_string(policy.inputs["policy"]).findings == []
         expected = {"ClientMount": mount, "ClientWrite": write}
         assert found == {
             f"elasticfilesystem:{action}": [arns[name] for name in names]
@@ -169,7 +175,7 @@ def test_the_file_system_refuses_all_others() -> None:
     found = {s["Sid"]: s for s in made.policy(policy)}
     assert {s["Effect"] for s in found.values()} == {"Deny"}, "what roles are allowed is theirs"
     assert found["TlsOnly"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    (key,) = found["ByOwnAccessPoints"]["Condition"]["StringNotEquals"].values()
+    (key,) = found["ByOwnAccessPoints"]["Condition"]["ArnNotEquals"].values()
     assert set(key) == arns
     assert found["NobodyIsRoot"]["Action"] == ["elasticfilesystem:ClientRootAccess"]
 
@@ -208,12 +214,23 @@ def test_lustre_lies_beside_its_machines_and_is_the_bucket() -> None:
         "autoExportPolicy": {"events": events},
     }
     (group,) = found.inputs["securityGroupIds"]
-    ports = {
-        (r.inputs["fromPort"], r.inputs["toPort"])
-        for r in made.all(RULE)
-        if r.inputs["securityGroupId"] == group
-    }
-    assert ports == {(988, 988), (1018, 1023)}
+    inwards = [r.inputs for r in made.all(RULE)]
+    out = [
+        r.inputs for r in made.all(RULE.replace("Ingress", "Egress").replace("ingress", "egress"))
+    ]
+    nodes = made.one("aws:ec2/securityGroup:SecurityGroup", "network-hpc").id
+    for rules, here, there in (
+        (inwards, group, group),
+        (inwards, group, nodes),
+        (inwards, nodes, group),  # servers call clients back
+        (out, group, group),
+        (out, group, nodes),
+    ):
+        assert {
+            (r["fromPort"], r["toPort"])
+            for r in rules
+            if (r["securityGroupId"], r.get("referencedSecurityGroupId")) == (here, there)
+        } == {(988, 988), (1018, 1023)}
 
 
 def test_instances_mount_lustre_before_they_take_jobs() -> None:

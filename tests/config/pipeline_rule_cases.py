@@ -85,13 +85,13 @@ CASES: dict[str, list[Case]] = {
     "GROWTH-STEPS": [
         Case(
             {"jobs.preprocess.memory_growth_mib": [4096]},
-            "jobs.preprocess.memory_growth_mib[0]",
+            "jobs.preprocess.memory_growth_mib.0",
             ("memory_mib is 4096 MiB", "raise it above 4096"),
             {"jobs.preprocess.memory_growth_mib": [4097]},
         ),
         Case(
             {"jobs.postprocess.memory_growth_mib": [4096, 6144, 6144]},
-            "jobs.postprocess.memory_growth_mib[2]",
+            "jobs.postprocess.memory_growth_mib.2",
             ("the step before it is 6144 MiB",),
             {"jobs.postprocess.memory_growth_mib": [4096, 6144, 6145]},
         ),
@@ -99,7 +99,7 @@ CASES: dict[str, list[Case]] = {
     "GROWTH-SIZE": [
         Case(
             {"jobs.preprocess.memory_growth_mib": [6144, 9_000_000]},
-            "jobs.preprocess.memory_growth_mib[1]",
+            "jobs.preprocess.memory_growth_mib.1",
             ("no instance type of environment", "ask for less"),
             {"jobs.preprocess.memory_growth_mib": [6144]},
         ),
@@ -108,7 +108,7 @@ CASES: dict[str, list[Case]] = {
                 **postprocess_on(FARGATE),
                 "jobs.postprocess.memory_growth_mib": [5000],
             },
-            "jobs.postprocess.memory_growth_mib[0]",
+            "jobs.postprocess.memory_growth_mib.0",
             ("Fargate pairs 1 vCPUs with 2048 to 8192 MiB in steps of 1024",),
             {
                 **postprocess_on(FARGATE),

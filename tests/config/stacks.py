@@ -14,7 +14,7 @@ from localcloud.deployment.stack_file import read_stack
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("dev", "prod", "local")
-EXAMPLES = ("gpu-spot", "fargate-only", "private", "efs-fargate", "lustre-hpc")
+EXAMPLES = ("gpu-spot", "fargate-only", "private", "efs-fargate", "lustre-hpc", "spot-shards")
 _PROJECT = "batch-reference:"
 
 

@@ -17,6 +17,7 @@ from tests.config import (
     network_rule_cases,
     pipeline_rule_cases,
     rule_cases,
+    spot_rule_cases,
     volume_rule_cases,
 )
 from tests.config.stacks import changed, load, problems_of
@@ -28,6 +29,7 @@ _FILES = (
     money_rule_cases,
     network_rule_cases,
     pipeline_rule_cases,
+    spot_rule_cases,
     volume_rule_cases,
 )
 CASES = {code: cases for file in _FILES for code, cases in file.CASES.items()}

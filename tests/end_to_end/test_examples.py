@@ -1,4 +1,4 @@
-"""The example stacks deploy, and a file goes through each: on Fargate, on one Spot machine, on two
+"""The example stacks deploy, and a file goes through each: on Fargate, on Spot, on two
 machines without a way out, and by file systems that the jobs share.
 """
 

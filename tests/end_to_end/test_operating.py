@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,7 @@ from tests.end_to_end.failing import Planted, planted_stack
 from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE
 from tests.localcloud.conftest import until
 from tests.support.operator import Operator, at_terminal
-from workloads.contract import RUNS_PAGE_KEY, Run
+from workloads.contract import RUNS_PAGE_KEY, Run, Stage
 from workloads.page.rows import Row
 from workloads.page.writing import rows_in
 
@@ -38,7 +37,7 @@ def stack(
     if request.param == "step-functions":
         jobs["fallback"] = FALLBACK
     else:
-        jobs["analysis"]["memory_growth_mib"] = [131_072]
+        jobs["analysis"]["memory_growth_mib"] = [81_920]
     directory = tmp_path_factory.mktemp("operating")
     with planted_stack(directory, pipeline=pipeline, jobs=jobs) as planted:
         yield planted
@@ -194,13 +193,15 @@ def test_a_queue_is_not_paused_with_that_of_somebody_else(
         batch.delete_job_queue(jobQueue="neighbour")
 
 
-def _memory(job: dict[str, Any]) -> set[str]:
-    """What the containers of a job ask for."""
-    nodes = (job.get("nodeProperties") or {}).get("nodeRangeProperties") or []
+def _memory(stack: Planted, run: Run, stage: Stage) -> set[str]:
+    """What the containers of the stage's last job, of each node, asked for."""
+    job = stack.job(run, stage, "SUCCEEDED")
+    nodes = (job.get("nodeProperties") or {}).get("numNodes") or 0
+    ids = [f"{job['jobId']}#{node}" for node in range(nodes)] or [job["jobId"]]
     return {
         each["value"]
-        for container in [job.get("container") or {}, *(node["container"] for node in nodes)]
-        for each in container.get("resourceRequirements") or []
+        for part in stack.ready.client("batch").describe_jobs(jobs=ids)["jobs"]
+        for each in part["container"]["resourceRequirements"]
         if each["type"] == "MEMORY"
     }
 
@@ -208,6 +209,7 @@ def _memory(job: dict[str, Any]) -> set[str]:
 def test_a_stage_that_is_killed_for_its_memory_begins_again_with_more(
     stack: Planted, batchref: Operator
 ) -> None:
+    assert batchref.json("up")["outputs"]["queues"] == stack.ready.outputs["queues"]
     run = stack.upload(needs_mib={"preprocess": 7000})
     _reaches(stack, run, "SUCCEEDED")
     shown = batchref.json("show", run.run_id)
@@ -218,7 +220,7 @@ def test_a_stage_that_is_killed_for_its_memory_begins_again_with_more(
     assert shown["run"]["attempt"] == 3
     statuses = [each["status"] for each in shown["stages"] if each["stage"] == "preprocess"]
     assert statuses == ["FAILED", "FAILED", "SUCCEEDED"]
-    assert _memory(stack.job(run, "preprocess", "SUCCEEDED")) == {"8192"}
+    assert _memory(stack, run, "preprocess") == {"8192"}
     assert "begun again with 6144 MiB" in batchref("show", run.run_id).text
     told = stack.messages(run.run_id, "killed for its memory")
     assert len(told) == 2
@@ -244,14 +246,17 @@ def test_a_stage_that_needs_more_than_it_may_ask_for_fails_and_is_told_once(
     stack.needs_mib.clear()
     batchref.json("retry", run.run_id)
     _reaches(stack, run, "SUCCEEDED")
-    assert _memory(stack.job(run, "preprocess", "SUCCEEDED")) == {"4096"}, "somebody begins anew"
+    assert _memory(stack, run, "preprocess") == {"4096"}, "somebody begins anew"
 
 
-def test_nodes_ask_for_more_together(stack: Planted, batchref: Operator) -> None:
-    run = stack.upload(needs_mib={"analysis": 100_000})
+def test_nodes_ask_for_more_together_or_the_fallback_follows(
+    stack: Planted, batchref: Operator
+) -> None:
+    has_fallback = bool(stack.ready.outputs["state_machine_arn"])
+    run = stack.upload(needs_mib={"analysis": 70_000})
     _reaches(stack, run, "SUCCEEDED")
-    if batchref.json("show", run.run_id)["killed"]:
-        assert _memory(stack.job(run, "analysis", "SUCCEEDED")) == {"131072"}
-        assert len(stack.jobs_of(run)) == 5  # preprocess is not done again
-    else:
-        assert any(name.endswith("-fallback") for name in stack.jobs_of(run))
+    killed = batchref.json("show", run.run_id)["killed"]
+    assert [each["memory_mib"] for each in killed] == ([] if has_fallback else [81_920])
+    if not has_fallback:
+        assert _memory(stack, run, "analysis") == {"81920"}
+        assert len(stack.jobs_of(run)) == 5, "preprocess is not done again"

@@ -8,7 +8,6 @@ import functools
 import http.server
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ import pytest
 
 from localcloud.http.doors import refusal
 from tests.localcloud.conftest import Stage
+from tests.support.browser import command
 
 REGISTER = json.dumps(
     {
@@ -196,27 +196,7 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def browser(tmp_path: Path) -> list[str]:
-    found = next(
-        filter(
-            None,
-            map(
-                shutil.which,
-                ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
-            ),
-        ),
-        None,
-    )
-    if found is None:
-        pytest.skip(
-            "no Chromium on this machine: the page that attacks the endpoint was not opened"
-            " (apt-get install chromium)"
-        )
-    flags = (
-        "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
-        " --disable-quic"
-    )
-    more = "--disable-component-update --disable-sync --disable-dev-shm-usage"
-    return [found, *flags.split(), *more.split(), f"--user-data-dir={tmp_path / 'profile'}"]
+    return command(tmp_path / "profile")
 
 
 @pytest.mark.timeout(120)

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.batch.instance_mounts import lustre_mount
+from localcloud.protocol.wire import Call, WireError
 from tests.localcloud.conftest import Stage
 
 EVENTS = {"Events": ["NEW", "CHANGED", "DELETED"]}
@@ -72,6 +73,11 @@ def run(
     return stage.wait(stage.submit(queue, definition))
 
 
+def _no_bucket(call: Call, _: Any) -> None:
+    if call.service == "s3" and call.operation == "PutObject":
+        raise WireError("NoSuchBucket", "gone", status=404)
+
+
 def test_instances_share_it_and_the_bucket_is_a_directory_of_it(stage: Stage) -> None:
     own, s3, fsx = group(stage, "servers"), stage.client("s3"), stage.client("fsx")
     let_in(stage, own, 988)
@@ -101,6 +107,18 @@ def test_instances_share_it_and_the_bucket_is_a_directory_of_it(stage: Stage) ->
     assert refused["status"] == "FAILED"
     elsewhere = run(stage, queue, "import os, sys; print(os.listdir(sys.argv[1]))", "/lustre/own")
     assert stage.log(elsewhere["container"]["logStreamName"]) == ["[]"]
+    s3.delete_objects(Bucket="linked", Delete={"Objects": [{"Key": "b.txt"}]})
+    late = (
+        "import sys, pathlib; (pathlib.Path(sys.argv[1]) / 'b.txt').write_text('mine');"
+        " sys.stdin.close()"
+    )
+    stage.cloud.faults.append(_no_bucket)
+    try:
+        assert run(stage, queue, late, "/lustre/bucket")["status"] == "SUCCEEDED", (
+            "what the link cannot do is no matter of the job"
+        )
+    finally:
+        stage.cloud.faults.remove(_no_bucket)
     folder = stage.directory / "shared" / file_system["FileSystemId"]
     assert (folder / "bucket" / "b.txt").read_text() == "mine"
     fsx.delete_file_system(FileSystemId=file_system["FileSystemId"])

@@ -196,7 +196,7 @@ def test_a_folder_can_be_had_both_ways(stage: Stage, queue: str, files: Files) -
 
 def _by(point: dict[str, Any]) -> dict[str, Any]:
     return {
-        "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": point["AccessPointArn"]}}
+        "Condition": {"ArnEquals": {"elasticfilesystem:AccessPointArn": point["AccessPointArn"]}}
     }
 
 
@@ -208,7 +208,7 @@ def test_the_policies_of_role_and_file_system_decide(
         "Effect": "Deny",
         "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
         "Condition": {
-            "StringNotEquals": {"elasticfilesystem:AccessPointArn": [own["AccessPointArn"]]}
+            "ArnNotEquals": {"elasticfilesystem:AccessPointArn": [own["AccessPointArn"]]}
         },
     }
     nobody, mine = files.role(), files.role("Mount", "Write", **_by(own))

@@ -67,7 +67,7 @@ def _stopped(comm: MPI.Intracomm, progress: Progress) -> NoReturn:
         if progress.seconds.get("checkpoint")
         else "nothing is stored yet"
     )
-    sentence = f"stopped by SIGTERM; {stored}"
+    sentence = f"asked to stop; {stored}"
     sys.stdout.write(RankFailure(sentence=sentence, hint="", exit_code=EXIT_TERMINATED).to_line())
     sys.stdout.flush()
     comm.Abort(EXIT_TERMINATED)

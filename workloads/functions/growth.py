@@ -208,7 +208,7 @@ class GrowingStates(RunStates):
             "killed": entries,
         }
         condition = Attr("state").eq("SUBMITTED") & Attr(f"jobs.{stage}").eq(killed.job_id)
-        if not self._update(run, changes, condition, remove=("execution_arn", "submitted_at")):
+        if not self.update(run, changes, condition, remove=("execution_arn", "submitted_at")):
             return "CLAIMED"
         return Claim(
             run=run,
@@ -217,6 +217,7 @@ class GrowingStates(RunStates):
             jobs=jobs,
             taken_over=False,
             attempt=changes["attempt"],
+            replaced=str(item.get("replaced") or ""),
             killed=tuple(entries),
         )
 

@@ -30,6 +30,7 @@ from workloads.functions.blocked import tell_blocked
 from workloads.functions.cancelling import cancel_run
 from workloads.functions.ending import command, fail_and_tell, has_ended, key_and_stack
 from workloads.functions.execution_failures import execution_ended
+from workloads.functions.going_on import goes_on
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause, explain, for_run, is_cascade
 from workloads.functions.spending import Spending, spending_of
@@ -85,15 +86,8 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
             job=detail.get("jobName"),
         )
         return {"outcome": "cascade", "run_id": run.run_id}
-    if contract.FALLBACK_TAG in tags:
-        states.replaced(run, arrays.parent_id(job_id) or job_id)
-        log(
-            "job failed, fallback follows",
-            run_id=run.run_id,
-            job_id=job_id,
-            error=explain(detail).error,
-        )
-        return {"outcome": "fallback", "run_id": run.run_id}
+    if outcome := goes_on(states, run, job_id, detail, tags):
+        return {"outcome": outcome, "run_id": run.run_id}
 
     more = growth.begin_again(states, run, _stage({**detail, "tags": tags}, run), detail, job_id)
     if more is not None:

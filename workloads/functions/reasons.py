@@ -3,7 +3,7 @@
 Batch says it in up to three places: `statusReason` of the job (what Batch itself did),
 `container.reason` of the last attempt (what the container agent met), and the exit code. Sources:
 AWS Batch user guide (troubleshooting, job state time limits, job queue blocked events), Amazon ECS
-developer guide (stopped task error messages). Exit codes up to 74 and 143 are those of
+developer guide (stopped task error messages). Exit codes up to 75 and 143 are those of
 workloads/runtime/errors.py, 80 to 91 those of workloads/analysis/launch/exit_codes.py.
 """
 
@@ -251,6 +251,10 @@ _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
     ),
     91: (
         "a node of the job was lost while the analysis ran",
+        "the retries are used up: " + _AGAIN + "; finished parts are kept",
+    ),
+    contract.RECLAIMED_EXIT: (
+        "AWS took the machine back, and the stage left after it had stored what there was",
         "the retries are used up: " + _AGAIN + "; finished parts are kept",
     ),
     80: ("the node lost its connection to the main node", "the main node's log says why it ended"),

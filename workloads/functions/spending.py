@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 import boto3
@@ -26,6 +25,7 @@ from workloads.formats import dollars, duration
 from workloads.functions import arrays
 from workloads.functions.attempts import run_ms, spans
 from workloads.functions.log import log
+from workloads.functions.losses import Reclaimed, decimal, reclaimed, together
 from workloads.functions.states import RunStates
 
 _FALLBACK = "fallback"
@@ -46,12 +46,15 @@ class Spent:
     """Seconds of all attempts together."""
     usd: float | None
     """Price in US dollars, None where its machines have no known price."""
+    reclaimed: Reclaimed
+    """What of it was lost with its machines."""
 
     def __str__(self) -> str:
         tries = f" in {self.attempts} attempts" if self.attempts > 1 else ""
+        lost = f", {self.reclaimed} of it" if self.reclaimed.attempts else ""
         return (
             f"{self.job} {duration(self.seconds)}{tries},"
-            f" {dollars(self.usd, unknown='cost not known')}"
+            f" {dollars(self.usd, unknown='cost not known')}{lost}"
         )
 
 
@@ -72,16 +75,22 @@ class Spending:
         known = [job.usd for job in self.jobs if job.usd is not None]
         return math.fsum(known) if len(known) == len(self.jobs) else None
 
+    @property
+    def reclaimed(self) -> Reclaimed:
+        """What was lost with the machines, of all jobs."""
+        return together(job.reclaimed for job in self.jobs)
+
     def attributes(self) -> dict[str, Any]:
         """For the run's state item; `usd` is null where it is not known."""
         return {
-            "seconds": _decimal(self.seconds),
-            "usd": _decimal(self.usd),
+            "seconds": decimal(self.seconds),
+            "usd": decimal(self.usd),
+            "reclaimed": self.reclaimed.attributes(),
             "spent": {
                 job.job: {
                     "attempts": job.attempts,
-                    "seconds": _decimal(job.seconds),
-                    "usd": _decimal(job.usd),
+                    "seconds": decimal(job.seconds),
+                    "usd": decimal(job.usd),
                 }
                 for job in self.jobs
             },
@@ -151,6 +160,7 @@ def _by_job(each: Iterable[Spent]) -> list[Spent]:
                 usd=None
                 if None in (before.usd, spent.usd)
                 else (before.usd or 0) + (spent.usd or 0),
+                reclaimed=together((before.reclaimed, spent.reclaimed)),
             )
         )
     return list(found.values())
@@ -193,6 +203,7 @@ def _spent(job: Mapping[str, Any], machines: Sequence[Mapping[str, Any]]) -> Spe
         attempts=max(len(of_machine) for of_machine in attempts),
         seconds=seconds,
         usd=usd,
+        reclaimed=reclaimed(machines, None if price is None else price / shards),
     )
 
 
@@ -205,7 +216,3 @@ def _prices() -> dict[str, float]:
     except (ValueError, TypeError, AttributeError) as error:
         log("prices not known", reason=f"{contract.ENV_STAGE_PRICES}: {error}")
         return {}
-
-
-def _decimal(value: float | None) -> Decimal | None:
-    return None if value is None else Decimal(f"{value:.6f}")

@@ -60,6 +60,8 @@ class Claim:
     """Counts the times that the run was begun: more than one where somebody asked for it again
     after its end, or a job was killed for its memory.
     """
+    replaced: str = ""
+    """Id of the analysis of a chain that this one takes the place of, in the queue without Spot."""
     killed: tuple[Mapping[str, Any], ...] = ()
     """Jobs of this attempt and those before it that were killed for their memory, see growth.py."""
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 _OPEN: Final = ("WAITING", "CLAIMED", "SUBMITTED")
-_SPENT: Final = ("seconds", "usd", "spent", "replaced", "killed")
+_SPENT: Final = ("seconds", "usd", "spent", "reclaimed", "replaced", "killed")
 """Attributes that say what a run took and cost, and of which jobs besides the last ones."""
 
 
@@ -90,7 +90,7 @@ class RunStates:
         if state != "CLAIMED" or int(found.get("claim_expires_ms") or now_ms) >= now_ms:
             return state
         forms.check(found, CLAIMED, what=f"the state item of run {run.run_id}")
-        taken = self._update(
+        taken = self.update(
             run,
             {"claim_token": token, "claim_expires_ms": expires_ms},
             Attr("state").eq("CLAIMED") & Attr("claim_token").eq(found["claim_token"]),
@@ -105,6 +105,7 @@ class RunStates:
             jobs=dict(jobs),
             taken_over=True,
             attempt=_attempt(found),
+            replaced=str(found.get("replaced") or ""),
             killed=tuple(found.get("killed") or ()),
         )
 
@@ -118,7 +119,7 @@ class RunStates:
 
     def _claim_waiting(self, run: Run, item: dict[str, Any]) -> Claim | str:
         changes = {name: value for name, value in item.items() if name not in run.state_key}
-        if not self._update(run, changes, Attr("state").eq("WAITING")):
+        if not self.update(run, changes, Attr("state").eq("WAITING")):
             return "CLAIMED"
         return _first_claim(run, item)
 
@@ -135,7 +136,7 @@ class RunStates:
             "jobs",
             "upload",
         )
-        taken = self._update(
+        taken = self.update(
             run,
             {**{name: item[name] for name in names}, "attempt": attempt},
             Attr("state").eq(found["state"]) & Attr("ended_ms").eq(found["ended_ms"]),
@@ -161,7 +162,7 @@ class RunStates:
         changes: dict[str, Any] = {"jobs": jobs}
         if submitted_at:
             changes |= {"state": "SUBMITTED", "submitted_at": submitted_at}
-        if not self._update(
+        if not self.update(
             claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)
         ):
             raise ClaimLostError(
@@ -179,7 +180,7 @@ class RunStates:
             "state": "SUBMITTED",
             "submitted_at": submitted_at,
         }
-        if not self._update(
+        if not self.update(
             claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)
         ):
             raise ClaimLostError(
@@ -189,7 +190,7 @@ class RunStates:
 
     def shorten(self, claim: Claim, *, expires_ms: int) -> None:
         """Lets a repeated event take the claim over sooner, because this invocation gives up."""
-        self._update(
+        self.update(
             claim.run, {"claim_expires_ms": expires_ms}, Attr("claim_token").eq(claim.token)
         )
 
@@ -249,12 +250,12 @@ class RunStates:
             "ended_ms": now_ms,
             "tell_until_ms": now_ms + TELL_LEASE_MS,
         }
-        if self._update(
+        if self.update(
             run, changes, condition, remove=("told_at",), at_first={"first_claimed_ms": now_ms}
         ):
             return True
         untold = Attr("told_at").not_exists() & Attr("tell_until_ms").lt(now_ms)
-        return self._update(
+        return self.update(
             run,
             {"tell_until_ms": now_ms + TELL_LEASE_MS},
             Attr("state").eq(state) & Attr("failure.job_id").eq(failure["job_id"]) & untold,
@@ -262,7 +263,7 @@ class RunStates:
 
     def spent(self, run: Run, failure: Mapping[str, Any], spent: Mapping[str, Any]) -> None:
         """Writes attributes that say what a run took and cost that this failure ended."""
-        self._update(run, spent, Attr("failure.job_id").eq(failure["job_id"]))
+        self.update(run, spent, Attr("failure.job_id").eq(failure["job_id"]))
 
     def tell_findings(self, run: Run, *, now_ms: int) -> bool:
         """Takes the right to tell Slack of a run that succeeded.
@@ -272,7 +273,7 @@ class RunStates:
         """
         lease_over = Attr("tell_until_ms").not_exists() | Attr("tell_until_ms").lt(now_ms)
         untold = Attr("state").eq("SUCCEEDED") & Attr("told_at").not_exists()
-        if self._update(run, {"tell_until_ms": now_ms + TELL_LEASE_MS}, untold & lease_over):
+        if self.update(run, {"tell_until_ms": now_ms + TELL_LEASE_MS}, untold & lease_over):
             return True
         item = self.get(run)
         if item.get("state") == "SUCCEEDED" and "told_at" not in item:
@@ -283,19 +284,19 @@ class RunStates:
         """Notes that Slack has the message on the end in this state, or that the stack has no
         Slack.
         """
-        self._update(run, {"told_at": at}, Attr("state").eq(state))
+        self.update(run, {"told_at": at}, Attr("state").eq(state))
 
     def release(self, run: Run, *, state: RunState = "FAILED") -> None:
         """Gives the right to tell Slack back, so that the next delivery of the event can try again
         at once.
         """
-        self._update(run, {"tell_until_ms": 0}, Attr("state").eq(state))
+        self.update(run, {"tell_until_ms": 0}, Attr("state").eq(state))
 
     def replaced(self, run: Run, job_id: str) -> None:
         """Notes the job that the fallback takes the place of: what it took and cost is the
         run's.
         """
-        self._update(run, {"replaced": job_id}, Attr("pk").exists())
+        self.update(run, {"replaced": job_id}, Attr("pk").exists())
 
     def succeed(
         self, run: Run, *, now_ms: int, finished_at: str, spent: Mapping[str, Any] | None = None
@@ -316,7 +317,7 @@ class RunStates:
         state, at_first = Attr("state"), {"first_claimed_ms": now_ms}
         first = state.not_exists() | (state.ne("SUCCEEDED") & state.ne("CANCELLED"))
         over = ("failure", "told_at", "tell_until_ms")
-        return self._update(run, changes, first, remove=over, at_first=at_first) or self._update(
+        return self.update(run, changes, first, remove=over, at_first=at_first) or self.update(
             run, changes, state.eq("SUCCEEDED"), at_first=at_first
         )
 
@@ -338,7 +339,7 @@ class RunStates:
             return False
         return True
 
-    def _update(
+    def update(
         self,
         run: Run,
         changes: Mapping[str, Any],

@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
 from workloads.formats import now
-from workloads.functions import clients, executions, forms, pauses
+from workloads.functions import clients, executions, forms, going_on, pauses
 from workloads.functions.forbidden import tell_forbidden
 from workloads.functions.growth import GrowingStates, Killed, tell_more
 from workloads.functions.log import log
@@ -43,6 +43,7 @@ _THROTTLED: Final = frozenset(
     {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"}
 )
 _SUBMIT_ATTEMPTS: Final = 6
+_FALLBACK: Final = "fallback"
 _FORBIDDEN: Final = "with an explicit deny"
 """Words in every refusal by a Deny (IAM user guide, "Troubleshoot access denied error
 messages").
@@ -54,6 +55,7 @@ _OBJECT_CREATED: Final = {
         "object": {"key": forms.TEXT, "etag": forms.TEXT, "version-id?": forms.TEXT},
         "again?": forms.FLAG,
         "from?": forms.TEXT,
+        "instead_of?": forms.TEXT,
         "killed?": {"stage": forms.TEXT, "job_id": forms.TEXT},
     }
 }
@@ -76,6 +78,8 @@ class Settings:
     """What the environment of the function says of the jobs that it chains itself."""
 
     targets: dict[Stage, JobTarget]
+    fallback: JobTarget | None
+    """The analysis in its queue without Spot, where there is one."""
 
     @classmethod
     def from_env(cls) -> Self:
@@ -86,8 +90,8 @@ class Settings:
         queues = _stage_map(contract.ENV_JOB_QUEUES, required=True)
         definitions = _stage_map(contract.ENV_JOB_DEFINITIONS, required=True)
         shares = _stage_map(contract.ENV_SHARE_IDENTIFIERS, required=False)
-        targets: dict[Stage, JobTarget] = {}
-        for stage in STAGES:
+        targets: dict[str, JobTarget] = {}
+        for stage in (*STAGES, *([_FALLBACK] if _FALLBACK in definitions else [])):
             definition = definitions[stage]
             if not isinstance(definition, dict) or not isinstance(definition.get("name"), str):
                 raise ContractError(
@@ -102,7 +106,9 @@ class Settings:
                 shards=int(definition.get("shards", 1)),
                 share_identifier=shares.get(stage),
             )
-        return cls(targets=targets)
+        return cls(
+            targets={stage: targets[stage] for stage in STAGES}, fallback=targets.get(_FALLBACK)
+        )
 
 
 def _stage_map(name: str, *, required: bool) -> dict[str, Any]:
@@ -135,8 +141,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     state item. The outcome is `submitted`, `exists`, `claim lost`, `ignored`, `refused`, or while
     the pipeline is paused `waiting` (pauses.py) and for a run that was to begin again `paused`.
     `detail.again`, which S3 never sends, begins a run again that has ended, and `detail.from` names
-    the stage that it begins at. `detail.killed`, which the notify function sends, begins a run
-    again under way, see growth.py; a pause does not hold it, for the run had begun before.
+    the stage that it begins at. `detail.killed` and `detail.instead_of`, which the notify function
+    sends, begin a run again under way (growth.py, going_on.py); a pause does not hold it, for the
+    run had begun before.
 
     An object outside data/ is nobody's mistake (others may lie in the bucket), and neither is the
     marker of a folder. What lies in data/ and is no upload is told to Slack once, for somebody
@@ -169,12 +176,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     settings = executions.Settings.from_env() or Settings.from_env()
     first = _first_stage(event["detail"])
     again = event["detail"].get("again") is True
+    instead_of = event["detail"].get("instead_of") or ""
     killed = Killed.of(event["detail"])
-    held = None if killed else pauses.hold(states, run, upload, again=again)
+    held = None if killed or instead_of else pauses.hold(states, run, upload, again=again)
     if held is not None:
         log("run held back by a pause", run_id=run.run_id, key=key, state=held)
         return {"outcome": held.lower(), "run_id": run.run_id, "state_key": run.state_key}
-    outcome = _claim(states, run, upload, context, again=again, killed=killed)
+    outcome = _claim(
+        states, run, upload, context, again=again, killed=killed, instead_of=instead_of
+    )
     if isinstance(outcome, str):
         log("run exists", run_id=run.run_id, state=outcome, key=key)
         return {
@@ -212,10 +222,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _first_stage(detail: dict[str, Any]) -> Stage:
-    """Where the run begins.
-
-    Raises ContractError where that is no stage, or the run does not begin again.
+    """Where the run begins. Raises ContractError where that is no stage, or the run does not begin
+    again.
     """
+    if detail.get("instead_of"):
+        return "analysis"
     first = detail.get("from") or STAGES[0]
     if first not in STAGES:
         raise ContractError(f"a run begins at {', '.join(STAGES)}; found {quoted(first)}")
@@ -246,6 +257,7 @@ def _claim(
     *,
     again: bool,
     killed: Killed | None,
+    instead_of: str,
 ) -> Claim | str:
     """The claim, or the state of a run that needs nothing more. Waits for another invocation at
     work on the same run.
@@ -258,15 +270,13 @@ def _claim(
         remaining = context.get_remaining_time_in_millis() / 1000
         now_ms = _now_ms()
         expires_ms = now_ms + int((remaining + _SETTLE_SECONDS) * 1000)
-        outcome = (
-            states.claim(
-                run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms, again=again
-            )
-            if killed is None
-            else states.claim_more(
-                run, upload, killed, token=token, now_ms=now_ms, expires_ms=expires_ms
-            )
-        )
+        until: dict[str, Any] = {"token": token, "now_ms": now_ms, "expires_ms": expires_ms}
+        if instead_of:
+            outcome = going_on.claim(states, run, upload, instead_of=instead_of, **until)
+        elif killed is not None:
+            outcome = states.claim_more(run, upload, killed, **until)
+        else:
+            outcome = states.claim(run, upload, again=again, **until)
         if outcome != "CLAIMED":
             return outcome
         if remaining < _STOP_BEFORE_DEADLINE_SECONDS:
@@ -285,18 +295,12 @@ def _submit_all(
     """
     batch = clients.batch()
     jobs = dict(claim.jobs)
-    may_exist_unrecorded = claim.taken_over
     parent: str | None = None
     for stage in STAGES[STAGES.index(first) :]:
         if stage not in jobs:
-            found = (
-                _find(batch, claim, settings.targets[stage].queue, stage)
-                if may_exist_unrecorded
-                else None
-            )
-            jobs[stage] = found or _submit(
-                batch, _request(claim, stage, upload, settings.targets[stage], parent)
-            )
+            request = _request(claim, stage, upload, settings, parent)
+            found = _find(batch, claim, request) if claim.taken_over else None
+            jobs[stage] = found or _submit(batch, request)
             if stage != STAGES[-1]:  # after which all are there, and one write says so
                 states.write_jobs(claim, jobs)
             log(
@@ -311,10 +315,17 @@ def _submit_all(
 
 
 def _request(
-    claim: Claim, stage: Stage, upload: Upload, target: JobTarget, parent: str | None
+    claim: Claim, stage: Stage, upload: Upload, settings: Settings, parent: str | None
 ) -> dict[str, Any]:
     """The SubmitJob request of a stage."""
-    run = claim.run
+    run, target = claim.run, settings.targets[stage]
+    name = run.job_name(stage, claim.attempt)
+    tags = {contract.RUN_ID_TAG: run.run_id, contract.STAGE_TAG: stage}
+    if stage == "analysis" and settings.fallback is not None:
+        if claim.replaced:
+            name, target = f"{name}-{_FALLBACK}", settings.fallback
+        else:
+            tags[contract.FALLBACK_TAG] = contract.FALLBACK_BY_NOTIFY
     variables = run.job_environment(upload)
     if stage == "analysis":
         variables[contract.ENV_SHARDS] = str(
@@ -327,10 +338,10 @@ def _request(
         more = {"type": "MEMORY", "value": str(claim.memory_mib[stage])}
         overrides["resourceRequirements"] = [more]
     request: dict[str, Any] = {
-        "jobName": run.job_name(stage, claim.attempt),
+        "jobName": name,
         "jobQueue": target.queue,
         "jobDefinition": target.definition,
-        "tags": {contract.RUN_ID_TAG: run.run_id, contract.STAGE_TAG: stage},
+        "tags": tags,
         "propagateTags": True,
     }
     if target.multi_node:
@@ -369,18 +380,18 @@ def _submit(batch: BatchClient, request: dict[str, Any]) -> str:
     raise AssertionError  # the loop returns or raises
 
 
-def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | None:
-    """The oldest job of that very name that was created since the run was claimed."""
-    name = claim.run.job_name(stage, claim.attempt)
+def _find(batch: BatchClient, claim: Claim, request: dict[str, Any]) -> str | None:
+    """The oldest job of the request's very name that was created since the run was claimed."""
+    name = request["jobName"]
     pages = batch.get_paginator("list_jobs").paginate(
-        jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}]
+        jobQueue=request["jobQueue"], filters=[{"name": "JOB_NAME", "values": [name]}]
     )
-    oldest_allowed = claim.first_claimed_ms - executions.CLOCK_SKEW_MS
+    oldest = claim.first_claimed_ms - executions.CLOCK_SKEW_MS
     found = [
         (job["createdAt"], job["jobId"])
         for page in pages
         for job in page["jobSummaryList"]
-        if job["jobName"] == name and job["createdAt"] >= oldest_allowed  # the filter ignores case
+        if job["jobName"] == name and job["createdAt"] >= oldest  # the filter ignores case
     ]
     return min(found)[1] if found else None
 

@@ -16,7 +16,7 @@ from workloads.page.rows import Row, row_of
 from workloads.run_index import Entry, RunIndex, entry_of, plain
 
 NEWEST: Final = 300
-"""Runs of the first page: most of a year of one daily file, and a quarter of a megabyte."""
+"""Runs of the first page: most of a year of one daily file, and 400 KB of HTML."""
 OF_MONTH: Final = 1000
 """Runs of the page of a month."""
 _KEYS_AT_ONCE: Final = 100
@@ -34,38 +34,16 @@ class Pages:
 
     index: RunIndex
 
-    def newest(self, known: Mapping[str, Row], own: Run | None = None) -> list[Row]:
-        """The NEWEST runs that were begun last, the last first.
-
-        Args:
-            known: rows that an earlier writer of the page knew.
-            own: a run whose state is read from the table itself, because it has just changed.
-        """
-        entries = list(islice(self.index.by_claim(), NEWEST))
-        oldest = entries[-1].claimed_ms if len(entries) == NEWEST else 0
-        rows = self._rows(entries, known, own, lambda row: row.begun_ms > oldest)
-        return sorted(rows, key=lambda row: (-row.begun_ms, row.run_id))[:NEWEST]
-
-    def month(self, month: str, known: Mapping[str, Row], own: Run | None = None) -> list[Row]:
-        """The runs of a month's folders, the last id first, OF_MONTH at most.
-
-        Args:
-            month: as run ids have it, YYYYMM.
-            known: rows that an earlier writer of the page knew.
-            own: a run whose state is read from the table itself, because it has just changed.
-        """
-        entries = list(islice(self.index.by_id(first=f"{month}00", last=f"{month}99"), OF_MONTH))
-        last = entries[-1].run_id if len(entries) == OF_MONTH else ""
-        rows = self._rows(entries, known, own, lambda row: row.run_id > last)
-        here = (row for row in rows if row.run_id.startswith(month))
-        return sorted(here, key=lambda row: row.run_id, reverse=True)[:OF_MONTH]
+    def look(self) -> Look:
+        """The runs that the index shows now, the NEWEST at most."""
+        return Look(pages=self, entries=list(islice(self.index.by_claim(at_first=NEWEST), NEWEST)))
 
     def months(self) -> list[str]:
         """The months that have runs, YYYYMM, the last first; asks once for each of them."""
         found: list[str] = []
         last = ""
         while True:
-            entry = next(self.index.by_id(last=last), None)
+            entry = next(self.index.by_id(last=last, at_first=1), None)
             if entry is None:
                 return found
             month = entry.run_id[:6]
@@ -74,13 +52,21 @@ class Pages:
             found.append(month)
             last = f"{month}00"
 
-    def _rows(
+    def rows(
         self,
         entries: Sequence[Entry],
         known: Mapping[str, Row],
         own: Run | None,
         belongs: Callable[[Row], bool],
     ) -> list[Row]:
+        """The rows of some runs in no order.
+
+        Args:
+            entries: what the index shows of them.
+            known: rows that an earlier writer of the page knew.
+            own: a run whose state is read from the table itself, because it has just changed.
+            belongs: whether a row that the index does not show is of the page.
+        """
         listed = {entry.run_id for entry in entries}
         # what a page holds and the index does not show is between two states at this moment, or was
         # deleted: the table itself knows
@@ -140,6 +126,43 @@ class Pages:
                 time.sleep(random.uniform(0.5, 1.0) * 0.05 * 2**attempt)  # noqa: S311 - no secret
             else:
                 raise BusyTableError(f"table {self.index.table} is throttled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One look at the index, from which all pages of a moment are made."""
+
+    pages: Pages
+    entries: Sequence[Entry]
+
+    def newest(self, known: Mapping[str, Row], own: Run | None = None) -> list[Row]:
+        """The NEWEST runs that were begun last, the last first; arguments as in Pages.rows."""
+        oldest = self.entries[-1].claimed_ms if self._full else 0
+        rows = self.pages.rows(self.entries, known, own, lambda row: row.begun_ms > oldest)
+        return sorted(rows, key=lambda row: (-row.begun_ms, row.run_id))[:NEWEST]
+
+    def month(self, month: str, known: Mapping[str, Row], own: Run | None = None) -> list[Row]:
+        """The runs of a month's folders, the last id first, OF_MONTH at most.
+
+        Args:
+            month: as run ids have it, YYYYMM.
+            known: rows that an earlier writer of the page knew.
+            own: a run whose state is read from the table itself, because it has just changed.
+        """
+        here = (entry for entry in self.entries if entry.run_id.startswith(month))
+        entries = sorted(here, key=lambda entry: entry.run_id, reverse=True)[:OF_MONTH]
+        if self._full:  # there may be more
+            index = self.pages.index
+            of_month = index.by_id(first=f"{month}00", last=f"{month}99", at_first=OF_MONTH)
+            entries = list(islice(of_month, OF_MONTH))
+        last = entries[-1].run_id if len(entries) == OF_MONTH else ""
+        rows = self.pages.rows(entries, known, own, lambda row: row.run_id > last)
+        rows = [row for row in rows if row.run_id.startswith(month)]
+        return sorted(rows, key=lambda row: row.run_id, reverse=True)[:OF_MONTH]
+
+    @property
+    def _full(self) -> bool:
+        return len(self.entries) >= NEWEST
 
 
 def _later(row: Row, known: Row) -> Row:

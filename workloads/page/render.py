@@ -39,15 +39,18 @@ class Page:
         return document(
             title=f"Runs{where}, stack {self.stack}",
             body=f'<a class="skip" href="#runs">To the runs</a>\n{self._head()}\n'
-            f"<main>\n{self.main()}\n</main>",
+            f"<main>\n{self._main()}\n</main>",
             style=source("base.css") + source("page.css"),
             script=source("page.js") + self.refreshing,
             data="" if self.served else to_json(self.rows),
             attributes={"console": self.console},
         )
 
-    def main(self) -> str:
-        """What changes from one look to the next."""
+    def changing(self) -> str:
+        """What may differ from one look to the next, each part with its id."""
+        return f"{self._which()}{self._nav()}{self._main()}"
+
+    def _main(self) -> str:
         runs = table.section(
             self.rows,
             sorted_by="Run" if self.month else "Begun",
@@ -69,28 +72,29 @@ class Page:
         return (
             '<header>\n<p class="eyebrow">Batch Reference</p>\n'
             f'<h1>{what} <span class="soft">{text(self.stack)}</span></h1>\n'
-            f'<p class="soft">{self._which()}; {as_of}. Times are UTC.</p>\n{self._nav()}</header>'
+            f'<p class="soft">{self._which()}; {as_of}. Times are UTC.</p>\n'
+            f"{self._nav()}</header>"
         )
 
     def _which(self) -> str:
         number = table.count(len(self.rows), "run")
-        if self.month:
-            if len(self.rows) < OF_MONTH:
-                return f"{number}, by the date of the folder"
-            return f"The last {number} of the month; <code>batchref runs --from --to</code> has all"
-        if len(self.rows) < NEWEST:
-            return f"{number} so far"
-        return f"The {number} that were begun last; earlier ones by month"
+        if self.month and len(self.rows) < OF_MONTH:
+            said = f"{number}, by the date of the folder"
+        elif self.month:
+            said = f"The last {number} of the month; <code>batchref runs --from --to</code> has all"
+        elif len(self.rows) < NEWEST:
+            said = f"{number} so far"
+        else:
+            said = f"The {number} that were begun last; earlier ones by month"
+        return f'<span id="which">{said}</span>'
 
     def _nav(self) -> str:
-        if not self.months and not self.month:
-            return ""
         links = [f'<a href="{self._up}{RUNS_PAGE_KEY}">newest</a>'] if self.month else []
         for month in self.months:
             here = ' aria-current="page"' if month == self.month else ""
             address = f"{self._up}{month_page_key(month)}"
             links.append(f'<a href="{address}"{here}>{_month(month)}</a>')
-        return f'<nav aria-label="Months">{" ".join(links)}</nav>\n'
+        return f'<nav id="months" aria-label="Months">{" ".join(links)}</nav>'
 
     def _tiles(self) -> str:
         by_state = Counter(row.state for row in self.rows)

@@ -15,6 +15,8 @@ FORMAT: Final = 1
 """Of the rows in a page; a writer takes over none of another format."""
 _FAILURE_CHARACTERS: Final = 300
 """Of a reason: enough to know it by; the whole sentence is in the table and in Slack."""
+_LAST_MS: Final = 253_402_300_800_000
+"""The end of the year 9999, milliseconds since 1970."""
 _SUCCEEDED: Final = "SUCCEEDED"
 
 
@@ -79,20 +81,23 @@ class Row:
         return self.attempt, self.ended_ms, STATES.index(self.state)
 
     def described(self, summary: Mapping[str, Any] | None) -> Self:
-        """The row with the figures of the run's summary item; without them where there is none."""
-        if summary is None:
+        """The row with the figures of the run's summary item; without them where there is none, or
+        one that this program did not write.
+        """
+        try:
+            table = (summary or {}).get("table") or {}
+            drifts = ((summary or {}).get("drift") or {}).get("strongest") or ()
+            first: Mapping[str, Any] = next(iter(drifts), {})
+            psi = _number(first.get("psi"))
+            return replace(
+                self,
+                rows=_whole(table.get("rows")),
+                rejected=_whole(table.get("rejected_rows")),
+                psi=psi,
+                column="" if psi is None else str(first.get("column") or ""),
+            )
+        except (AttributeError, TypeError):
             return self
-        table = summary.get("table") or {}
-        first: Mapping[str, Any] = next(
-            iter((summary.get("drift") or {}).get("strongest") or ()), {}
-        )
-        return replace(
-            self,
-            rows=_whole(table.get("rows")),
-            rejected=_whole(table.get("rejected_rows")),
-            psi=_number(first.get("psi")),
-            column=str(first.get("column") or "") if first.get("psi") is not None else "",
-        )
 
     def figures_of(self, known: Self) -> Self:
         """The row with the figures that an earlier look at the same end of the run found."""
@@ -102,9 +107,22 @@ class Row:
 
 
 def row_of(entry: Entry) -> Row | None:
-    """The row of a run, without figures; None where the state is none that this program writes."""
+    """The row of a run, without figures; None where this program did not write its item: one that
+    is odd must not keep all others from the page.
+    """
+    try:
+        return _row_of(entry)
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        return None
+
+
+def _row_of(entry: Entry) -> Row | None:
     item = entry.item
-    if entry.state not in STATES:
+    # a run that is begun again keeps the time of its last end until it ends anew
+    ended_ms = int(item.get("ended_ms") or 0)
+    if entry.state not in STATES or not all(
+        0 <= each < _LAST_MS for each in (entry.claimed_ms, ended_ms)
+    ):
         return None
     unhappy = entry.state in ENDED and entry.state != _SUCCEEDED
     why = str((item.get("failure") or {}).get("error") or "") if unhappy else ""
@@ -113,9 +131,8 @@ def row_of(entry: Entry) -> Row | None:
         state=entry.state,
         attempt=int(item.get("attempt") or 1),
         begun_ms=entry.claimed_ms,
-        # a run that is begun again keeps the time of its last end until it ends anew
-        ended_ms=int(item.get("ended_ms") or 0),
-        usd=entry.usd if entry.state in ENDED else None,
+        ended_ms=ended_ms,
+        usd=_number(item.get("usd")) if entry.state in ENDED else None,
         key=entry.key,
         failure=why if len(why) <= _FAILURE_CHARACTERS else why[: _FAILURE_CHARACTERS - 1] + "…",
     )
@@ -148,7 +165,7 @@ def _row(values: Any) -> Row:
     texts = (row.key, row.failure, row.column)
     if (
         row.state not in STATES
-        or not all(type(each) is int for each in numbers)
+        or not all(type(each) is int and 0 <= each < _LAST_MS for each in numbers)
         or not all(each is None or type(each) in {int, float} for each in perhaps)
         or not all(isinstance(each, str) for each in texts)
     ):

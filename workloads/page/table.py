@@ -58,7 +58,7 @@ def section(rows: Sequence[Row], *, sorted_by: str, up: str, live: bool) -> str:
         ' placeholder="name, date, reason" autocomplete="off" spellcheck="false"></label>\n'
         f'<label>State <select id="state"><option value="">all</option>{options}</select></label>\n'
         f'<span id="shown" role="status">{count(len(rows), "run")}</span></div>\n'
-        '<table class="runs">\n'
+        '<table class="runs" aria-labelledby="runs-title">\n'
         f'<thead><tr>{_heads(sorted_by)}<th scope="col">Report</th></tr></thead>\n'
         f'<tbody id="rows">\n{body}\n</tbody>\n</table></section>'
     )

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import ContractError, Run
-from workloads.page.gathering import BusyTableError, Pages
+from workloads.page.gathering import BusyTableError, Look, Pages
 from workloads.page.render import Page
 from workloads.page.rows import Row, from_json
 from workloads.run_index import RunIndex
@@ -42,33 +42,35 @@ def refresh(run: Run, dynamodb: Any) -> str:
 
     `dynamodb` is a client as botocore makes it.
 
-    Never raises for what AWS or an odd item does: nothing is lost with a page, for the end of the
+    Never raises for what AWS does: nothing is lost with a page, for the end of the
     next run makes it whole, and `batchref ui` needs none.
     """
     try:
         bucket = contract.require_env(contract.ENV_RESULTS_BUCKET)
         table = contract.require_env(contract.ENV_TABLE)
         pages = Pages(index=RunIndex(client=dynamodb, table=table))
-        until = time.monotonic() + _MOST_SECONDS
+        until, look = time.monotonic() + _MOST_SECONDS, pages.look()
+        months = _months(bucket, run.date[:6])
         # the month first, so that the first page links to no page that is not there
         said = [
-            _refresh(bucket, pages, run, month=month, until=until) for month in (run.date[:6], "")
+            _refresh(bucket, look, run, month=month, months=months, until=until)
+            for month in (run.date[:6], "")
         ]
     except (ContractError, StageError, ClientError, BotoCoreError, BusyTableError) as error:
         return f"not written: {error}"
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        return f"not written: an item of the table is odd: {error!r}"
     return said[-1]
 
 
-def _refresh(bucket: str, pages: Pages, run: Run, *, month: str, until: float) -> str:
+def _refresh(
+    bucket: str, look: Look, run: Run, *, month: str, months: list[str], until: float
+) -> str:
     key = contract.month_page_key(month) if month else contract.RUNS_PAGE_KEY
     wait = _FIRST_WAIT_SECONDS
     for attempt in range(_ATTEMPTS):
         found = s3.get_with_etag(bucket, key)
         body, etag = (b"", None) if found is None else found
         known = rows_in(body)
-        rows = pages.month(month, known, run) if month else pages.newest(known, run)
+        rows = look.month(month, known, run) if month else look.newest(known, run)
         own = next((row for row in rows if row.run_id == run.run_id), None)
         if attempt and own == known.get(run.run_id):
             return "written by the end of another run"
@@ -76,7 +78,7 @@ def _refresh(bucket: str, pages: Pages, run: Run, *, month: str, until: float) -
             stack=os.environ.get(contract.ENV_STACK, "").strip() or "?",
             rows=rows,
             month=month,
-            months=_months(bucket, month),
+            months=months,
             made_ms=int(time.time() * 1000),
             console=os.environ.get(contract.ENV_CONSOLE_URL, "").strip(),
         )
@@ -88,7 +90,7 @@ def _refresh(bucket: str, pages: Pages, run: Run, *, month: str, until: float) -
             if time.monotonic() >= until:
                 break
             time.sleep(random.uniform(0.5, 1.5) * wait)  # noqa: S311 - jitter, not a secret
-            wait = min(wait * 2, 1.0)
+            wait, look = min(wait * 2, 1.0), look.pages.look()
             continue
         return "written"
     return f"not written: others wrote {key} at every moment; the end of another run tells of it"
@@ -101,7 +103,7 @@ def rows_in(body: bytes) -> Mapping[str, Row]:
 
 
 def _months(bucket: str, own: str) -> list[str]:
-    """The months that have a page, and the one that is being written, the last first."""
+    """The months that have a page, and the one that gets it, the last first."""
     keys = s3.keys(bucket, contract.MONTH_PAGES_PREFIX)
     found = {match["year"] + match["month"] for match in map(_MONTH.fullmatch, keys) if match}
-    return sorted(found | ({own} if own else set()), reverse=True)
+    return sorted(found | {own}, reverse=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workloads.contract import STAGES, Stage
+from workloads.functions.losses import Reclaimed
 from workloads.records import StageRecord
 
 
@@ -42,6 +43,10 @@ class RunCost:
     """The stages in their order and what they add up to."""
 
     stages: tuple[StageCost, ...]
+    reclaimed: Reclaimed | None = None
+    """What of the analysis was lost with its machines; None where nobody asked, or AWS Batch did
+    not say.
+    """
 
     @property
     def usd(self) -> float | None:
@@ -49,6 +54,8 @@ class RunCost:
         like the whole.
         """
         parts = [stage.usd for stage in self.stages]
+        if self.reclaimed is not None and self.reclaimed.attempts:
+            parts.append(self.reclaimed.usd)
         return (
             None
             if any(part is None for part in parts)
@@ -63,6 +70,12 @@ class RunCost:
             return (
                 "The cost of the run is not known: no price or no duration of"
                 f" {', '.join(unknown)}."
+            )
+        lost = self.reclaimed
+        if lost is not None and lost.attempts:
+            return (
+                f"Run time of the last attempt of each stage, and of the analysis {lost}; starting"
+                " machines, other attempts, storage and requests are not in it."
             )
         return (
             "Run time of the last attempt of each stage; starting machines, earlier attempts,"
@@ -96,7 +109,11 @@ def _seconds(record: StageRecord) -> float:
     return math.fsum(shards) / len(shards) if shards else record.seconds
 
 
-def of_run(records: Mapping[Stage, StageRecord], usd_per_hour: Mapping[Stage, float]) -> RunCost:
+def of_run(
+    records: Mapping[Stage, StageRecord],
+    usd_per_hour: Mapping[str, float],
+    lost: Reclaimed | None = None,
+) -> RunCost:
     """Joins records and prices; a stage without a record stays in the list with unknown figures."""
     stages = []
     for stage in STAGES:
@@ -112,4 +129,4 @@ def of_run(records: Mapping[Stage, StageRecord], usd_per_hour: Mapping[Stage, fl
                 figures=record.details if record else {},
             )
         )
-    return RunCost(stages=tuple(stages))
+    return RunCost(stages=tuple(stages), reclaimed=lost)

@@ -138,6 +138,7 @@ def build(
             "compute_seconds": cost.compute_seconds,
             "usd": cost.usd,
             "cost_note": cost.note,
+            "reclaimed": None if cost.reclaimed is None else asdict(cost.reclaimed),
         },
         "digest": provenance.analysis["digest"],
         "source": manifest.source,

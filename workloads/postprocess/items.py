@@ -135,6 +135,7 @@ def of_spending(summary: dict[str, Any]) -> dict[str, Any]:
             "seconds": summary["run"]["compute_seconds"],
             "usd": summary["run"]["usd"],
             "spent": stages,
+            "reclaimed": summary["run"]["reclaimed"],
         }
     )
     return found

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from workloads import formats
 from workloads.contract import Run
-from workloads.functions import slack
+from workloads.functions import losses, slack
 from workloads.postprocess import figures
 from workloads.postprocess.findings import METRIC_NAMES, NOTHING_TO_COMPARE
 
@@ -96,6 +96,7 @@ def build(
 
 def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
     table, record = summary["table"], summary["run"]
+    lost = record["reclaimed"]
     cells = table["rows"] * table["columns"]
     return [
         ("Rows", figures.count(table["rows"])),
@@ -122,6 +123,7 @@ def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("Duration", formats.duration(record["elapsed_seconds"] or record["compute_seconds"])),
         ("Cost", formats.dollars(record["usd"]) if record["usd"] is not None else "not known"),
+        *([("Spot", losses.sentence(lost))] if lost and lost["attempts"] else []),
     ]
 
 

@@ -34,6 +34,7 @@ from workloads.postprocess import (
     items,
     message,
     notification,
+    reclaims,
     reference,
     report,
     rows,
@@ -71,8 +72,8 @@ class Postprocess:
         )
         table_name = env.text(contract.ENV_TABLE)
         show_values = env.flag(contract.ENV_SHOW_VALUES, default=True)
-        usd_per_hour = prices()
         table = _table()
+        priced = reclaims.look(run, RunStates(table), prices())
 
         manifest_bytes = s3.get_bytes(intermediate, run.manifest_key)
         manifest, manifest_sha256 = (
@@ -131,7 +132,7 @@ class Postprocess:
             profile,
             comparison,
             remote,
-            cost.of_run(records, usd_per_hour),
+            cost.of_run(records, priced.usd_per_hour, priced.reclaimed),
             provenance,
         )
 

@@ -8,12 +8,12 @@ import os
 from collections.abc import Mapping
 
 from workloads import contract
-from workloads.contract import STAGES, Stage
+from workloads.contract import STAGES
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
 
 
-def prices(environ: Mapping[str, str] = os.environ) -> dict[Stage, float]:
-    """US dollars per hour by stage, as far as PIPELINE_STAGE_PRICES tells.
+def prices(environ: Mapping[str, str] = os.environ) -> dict[str, float]:
+    """US dollars per hour by stage, and of `fallback`, as far as PIPELINE_STAGE_PRICES tells.
 
     Raises StageError where it is set and wrong.
     """
@@ -28,8 +28,8 @@ def prices(environ: Mapping[str, str] = os.environ) -> dict[Stage, float]:
         raise StageError(problem, exit_code=EXIT_ENVIRONMENT) from error
     if not isinstance(found, dict):
         raise StageError(problem, exit_code=EXIT_ENVIRONMENT)
-    known: dict[Stage, float] = {}
-    for stage in STAGES:
+    known: dict[str, float] = {}
+    for stage in (*STAGES, "fallback"):
         price = found.get(stage)
         if price is None:
             continue

@@ -37,6 +37,8 @@ _GRACE_SECONDS: Final = 25.0
 """Batch sends SIGKILL 30 s after SIGTERM (the container agent's default); clean-up that takes
 longer than this is cut short.
 """
+_RECLAIM_SECONDS: Final = 100.0
+"""The same where EC2 takes the machine back, which it says two minutes before."""
 
 
 def run_stage(
@@ -58,6 +60,9 @@ def run_stage(
     clock = time.monotonic()
     started_at = now()
     signal.signal(signal.SIGTERM, _terminate)
+    leaves_at = os.environ.get(contract.ENV_RECLAIM_SIGNAL, "")
+    if leaves_at in signal.Signals.__members__:
+        signal.signal(signal.Signals[leaves_at], _leave)
     try:
         batch = BatchEnv.read()
         run = Run(env.text(contract.ENV_RUN_ID))
@@ -164,9 +169,24 @@ def _write_error(stage: Stage, run: Run, results_bucket: str, failure: StageErro
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     log.warning("SIGTERM received: stopping", extra={"fields": {"exit_code": EXIT_TERMINATED}})
-    # worker threads may sit in a network call; unwinding waits for them, but not for longer than
-    # the grace period
-    watchdog = threading.Timer(_GRACE_SECONDS, os._exit, (EXIT_TERMINATED,))
+    _unwind(EXIT_TERMINATED, _GRACE_SECONDS)
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    log.warning(
+        "AWS takes this machine back: storing what is there and leaving; the next attempt goes on",
+        extra={"fields": {"exit_code": contract.RECLAIMED_EXIT}},
+    )
+    # a Fargate container has no longer after its SIGTERM than after any other
+    fargate = number == signal.SIGTERM
+    _unwind(contract.RECLAIMED_EXIT, _GRACE_SECONDS if fargate else _RECLAIM_SECONDS)
+
+
+def _unwind(exit_code: int, seconds: float) -> NoReturn:
+    """Ends the stage; worker threads may sit in a network call, and unwinding waits for them, but
+    not for longer than this.
+    """
+    watchdog = threading.Timer(seconds, os._exit, (exit_code,))
     watchdog.daemon = True
     watchdog.start()
-    raise SystemExit(EXIT_TERMINATED)
+    raise SystemExit(exit_code)

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -65,14 +66,13 @@ class Attempts:
 
     def checkpoint(self) -> dict[str, Any]:
         """What checkpoint.json says; of attempt 0 where there is none."""
+        key = f"{self.prefix or self.run.checkpoints_prefix}checkpoint.json"
+        folder = self.environ.get(contract.ENV_CHECKPOINTS_PATH)
         try:
-            index: dict[str, Any] = json.loads(
-                self.store.get(
-                    RESULTS, f"{self.prefix or self.run.checkpoints_prefix}checkpoint.json"
-                )
-            )
-        except self.store.s3.exceptions.NoSuchKey:
+            data = Path(folder, key).read_bytes() if folder else self.store.get(RESULTS, key)
+        except (FileNotFoundError, self.store.s3.exceptions.NoSuchKey):
             return {"attempt": {"number": 0}, "objects": {}}
+        index: dict[str, Any] = json.loads(data)
         return index
 
     def kill_one_rank(

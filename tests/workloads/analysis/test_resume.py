@@ -150,6 +150,36 @@ def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
     assert store.success(attempts.run).anomaly.neighbours_used == 3
 
 
+def test_tables_and_checkpoints_on_a_volume_change_no_answer(store, tmp_path):
+    values = table(6, rows=16_000)
+    plain = Attempts(store, store.put_table("no-volume", values, unit_rows=500), FULL)
+    plain.complete(1)
+    run = store.put_table("on-volume", values, unit_rows=500)
+    copy = tmp_path / "tables" / run.table_key
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(store.get(MIDDLE, run.table_key))
+    kept = tmp_path / "checkpoints"
+    mounts = {
+        contract.ENV_TABLES_PATH: str(tmp_path / "tables"),
+        contract.ENV_CHECKPOINTS_PATH: str(kept),
+    }
+    attempts = Attempts(store, run, {**FULL, **mounts})
+    attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
+    assert f"units are read from {copy}" in attempts.logs[-1]
+    assert store.keys(run.checkpoints_prefix) == {}, "checkpoints went to S3"
+
+    unit = Manifest.from_json(store.get(MIDDLE, run.manifest_key)).units[20]
+    with copy.open("r+b") as file:
+        file.seek(unit.byte_offset)
+        file.write(bytes(unit.byte_length))
+    attempts.complete(3)
+    assert f"is not read any more: unit 20 is not that of {run.table_key}" in attempts.logs[-1]
+    success = store.success(run)
+    assert success.digest == store.success(plain.run).digest
+    assert success.checkpoint["objects_resumed"] > 1
+    assert [path for path in kept.rglob("*") if path.is_file()] == []
+
+
 @pytest.fixture
 def stores(store, monkeypatch):
     for name, value in store.environ.items():

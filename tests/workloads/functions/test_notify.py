@@ -25,7 +25,7 @@ from tests.workloads.functions.failed_jobs import (
 )
 from workloads import contract
 from workloads.functions import arrays, ending, notify, slack
-from workloads.functions.reasons import explain, is_cascade
+from workloads.functions.reasons import Cause, explain, is_cascade
 from workloads.functions.state_items import NotificationLeasedError
 from workloads.functions.states import RunStates
 
@@ -146,7 +146,7 @@ def test_the_stages_own_words_are_told_once_and_cascades_are_silent(world):
         "job-1",
     ):
         assert part in text
-    assert f"`batchref logs {RUN.run_id} --stage preprocess --stack dev`" in text
+    assert f"`batchref logs {RUN.run_id} --stage preprocess" in text
     assert "#jobs/detail/job-1" in text
 
 
@@ -260,6 +260,17 @@ def test_a_run_submitted_by_hand_is_ended_and_told(world):
         "analysis",
     )
     assert "analysis failed" in world.messages[0]["text"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_log_of_a_run_that_an_upload_began_is_shown_by_our_own_command(world, known):
+    cause, detail = Cause(error="e", hint="h"), event(attempt(1))["detail"]
+    message = notify.failure_message(
+        RUN, "preprocess", cause, detail, None, region="eu-west-1", known=known
+    )
+    text = json.dumps(message.payload())
+    assert (f"batchref logs {RUN.run_id} --stage preprocess" in text) == known
+    assert ("aws logs get-log-events" in text) == (not known)
 
 
 def test_slack_being_down_leaves_the_run_failed_and_the_next_delivery_tells(world):

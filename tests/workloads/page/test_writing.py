@@ -16,6 +16,7 @@ from workloads import contract
 from workloads.contract import Run
 from workloads.functions import clients
 from workloads.page import gathering, writing
+from workloads.page.render import Page
 from workloads.page.rows import Row
 from workloads.run_index import Entry, RunIndex
 from workloads.runtime import s3
@@ -71,35 +72,41 @@ def test_the_page_tells_of_all_runs_and_their_month_too(table: Any) -> None:
     body = s3.get_bytes(BUCKET, contract.RUNS_PAGE_KEY)
     assert b'href="months/2026-01.html"' in body
     assert b"2025-12.html" not in body, "no link to a page that is not there"
+    asked = _asked()
+    refresh(last)
+    assert len(asked) == 8, "the whole index is one look; then the run itself for two pages"
 
 
 def test_whoever_loses_the_race_writes_over_what_the_winner_wrote(
     table: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The winner does not know of the loser's run: the index does not show it yet."""
+    before = put(table, 0)
+    refresh(before)
     mine, others = put(table, 1), list[Run]()
-    write = s3.put_if_unchanged
+    made = Page.html
 
-    def beaten(*args: Any, **more: Any) -> str:
+    def overtaken(page: Page) -> bytes:
+        """Between what is read and what is written, another run ends and writes."""
         if not others:
             others.append(put(table, 2, "FAILED"))
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(s3, "put_if_unchanged", write)
+                patch.setattr(Page, "html", made)
                 _index_shows(patch, [])
                 assert refresh(others[0]) == "written"
-            assert set(read()) == {others[0].run_id}
-        return write(*args, **more)
+            assert set(read()) == {before.run_id, others[0].run_id}
+        return made(page)
 
-    monkeypatch.setattr(s3, "put_if_unchanged", beaten)
+    monkeypatch.setattr(Page, "html", overtaken)
     assert refresh(mine) == "written"
     for key in (contract.RUNS_PAGE_KEY, "months/2026-01.html"):
         found = read(key)
-        assert set(found) == {mine.run_id, others[0].run_id}
+        assert set(found) == {before.run_id, mine.run_id, others[0].run_id}
         assert found[mine.run_id].rows == 101
 
 
 def _index_shows(patch: pytest.MonkeyPatch, entries: list[Entry]) -> None:
-    patch.setattr(RunIndex, "by_claim", lambda _: iter(entries))
+    patch.setattr(RunIndex, "by_claim", lambda _, **__: iter(entries))
     patch.setattr(RunIndex, "by_id", lambda _, **__: iter(entries))
 
 
@@ -168,14 +175,28 @@ def test_a_page_of_many_runs_is_cut_and_costs_few_calls(
     refresh(last)
     assert len(read()) == 20
     assert len(read("months/2026-01.html")) == 15
-    asked: list[str] = []
-    client = clients.dynamodb()
-    client.meta.events.register("before-call.dynamodb", lambda model, **_: asked.append(model.name))
+    asked = _asked()
     last = put(table, 121)
     assert refresh(last) == "written"
-    assert asked.count("Query") <= 14, "six states by either index, and a second page"
-    assert asked.count("BatchGetItem") <= 4, "the run itself, and its figures, for two pages"
+    keys = [
+        key["sk"]["S"]
+        for name, params in asked
+        if name == "BatchGetItem"
+        for key in params["RequestItems"][TABLE]["Keys"]
+    ]
+    assert sorted(keys) == sorted(2 * [last.state_key["sk"], last.summary_item_key["sk"]])
+    assert len(asked) == 16, "six states by either index, and those keys of each page"
     assert next(iter(read())) == last.run_id
+
+
+def _asked() -> list[tuple[str, Any]]:
+    """Operation and parameters of each call of DynamoDB from now on."""
+    asked: list[tuple[str, Any]] = []
+    clients.dynamodb().meta.events.register(
+        "provide-client-params.dynamodb",
+        lambda model, params, **_: asked.append((model.name, params)),
+    )
+    return asked
 
 
 def test_nothing_that_aws_says_stops_whoever_ends_a_run(
@@ -185,8 +206,6 @@ def test_nothing_that_aws_says_stops_whoever_ends_a_run(
     monkeypatch.setenv(contract.ENV_RESULTS_BUCKET, "nobody-has-this-bucket")
     assert refresh(run).startswith("not written: AWS answered")
     monkeypatch.setenv(contract.ENV_RESULTS_BUCKET, BUCKET)
-    table.put_item(Item={**run.state_key, "run_id": run.run_id, "state": "FAILED", "attempt": "x"})
-    assert refresh(run).startswith("not written: an item of the table is odd")
     monkeypatch.delenv(contract.ENV_TABLE)
     assert "PIPELINE_TABLE is not set" in refresh(run)
 
@@ -196,3 +215,29 @@ def test_a_page_that_somebody_else_put_there_is_replaced(table: Any) -> None:
     run = put(table, 1)
     assert refresh(run) == "written"
     assert set(read()) == {run.run_id}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"attempt": "x"},
+        {"state": "DONE"},
+        {"ended_ms": 10**30},
+        {"first_claimed_ms": -1},
+        {"first_claimed_ms": 10**18},
+        {"upload": "x"},
+        {"failure": "x"},
+        {"usd": "x"},
+        {"run_id": "../x"},
+    ],
+    ids=str,
+)
+def test_an_odd_item_keeps_no_other_run_from_the_page(table: Any, odd: dict[str, Any]) -> None:
+    strange, run = put(table, 1, "FAILED"), put(table, 2)
+    item = table.get_item(Key=strange.state_key)["Item"]
+    table.put_item(Item={**item, **odd})
+    table.put_item(Item={**run.summary_item_key, "table": "x", "drift": ["x"]})
+    assert refresh(run) == "written"
+    assert read()[run.run_id].rows is None
+    body = s3.get_bytes(BUCKET, contract.RUNS_PAGE_KEY)
+    assert b"../x" not in body

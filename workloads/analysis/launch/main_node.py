@@ -104,8 +104,8 @@ class MainNode:
         except StageError as error:
             code = error.exit_code
             raise
-        except SystemExit:  # SIGTERM, see run_stage
-            code = EXIT_TERMINATED
+        except SystemExit as leaving:  # SIGTERM, or the machine is taken back: see run_stage
+            code = _code(leaving)
             raise
         finally:
             for child in self._children.values():
@@ -253,8 +253,8 @@ class MainNode:
         try:
             _thread(self._relay, process)
             ended = self._until_ended()
-        except SystemExit:
-            self._let_store(process)
+        except SystemExit as leaving:
+            self._let_store(process, processes.store_seconds(_code(leaving)))
             raise
         finally:
             processes.stop(process)
@@ -309,10 +309,12 @@ class MainNode:
                 return event
             self._handle(event)
 
-    def _let_store(self, process: subprocess.Popen[str]) -> None:
-        """After a SIGTERM: the ranks end by themselves when they have stored what they have."""
+    def _let_store(self, process: subprocess.Popen[str], seconds: float) -> None:
+        """Before this node leaves: the ranks end by themselves when they have stored what they
+        have.
+        """
         processes.ask_to_store(process)
-        deadline = time.monotonic() + processes.STORE_SECONDS
+        deadline = time.monotonic() + seconds
         with contextlib.suppress(queue.Empty, StageError, ChannelError):
             while not isinstance(
                 event := self._events.get(timeout=max(deadline - time.monotonic(), 0.0)), Ended
@@ -367,6 +369,10 @@ class MainNode:
             ),
             exit_code=LaunchExit.CHILD_LOST,
         )
+
+
+def _code(leaving: SystemExit) -> int:
+    return leaving.code if isinstance(leaving.code, int) else EXIT_TERMINATED
 
 
 def _relay_errors(process: subprocess.Popen[str], said: list[StageError]) -> None:

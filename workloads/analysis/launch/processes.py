@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from workloads import contract
+
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _TERMINATE_SECONDS: Final = 3.0
@@ -20,6 +22,15 @@ STORE_SECONDS: Final = 18.0
 
 With all else this stays below the 30 s after which a container is killed.
 """
+_RECLAIM_STORE_SECONDS: Final = 80.0
+"""The same where EC2 takes the machine back, of the two minutes that it leaves."""
+
+
+def store_seconds(exit_code: int) -> float:
+    """What ranks have for storing where the node leaves with this exit code; Fargate, which gives a
+    container no more time than after any SIGTERM, ends it before that.
+    """
+    return _RECLAIM_STORE_SECONDS if exit_code == contract.RECLAIMED_EXIT else STORE_SECONDS
 
 
 def _prctl(option: int, value: int) -> None:
