@@ -25,16 +25,20 @@ from tests.conformance.book.steps import grouped
 
 # of the day: the same for all workers and for a second look at what failed
 _DAY = Random(datetime.now(UTC).date().toordinal())  # noqa: S311 - no secret
-_STACKS = ("local", "prod")
-_PREVIEWED = [c for c in book() if "preview" in recorded().get(f"{c.stack}/{c.name}", {})]
-
-
-def _of_the_day(stack: str, most: int) -> list[Change]:
-    there = [change for change in _PREVIEWED if change.stack == stack]
-    return _DAY.sample(there, min(most, len(there)))
-
-
-_OF_THE_DAY = {"local": _of_the_day("local", 10), "prod": _of_the_day("prod", 5)}
+_MOST = {"local": 10, "prod": 5}
+_PREVIEWED = {
+    stack: [
+        change
+        for change in book()
+        if change.stack == stack and "preview" in recorded().get(f"{stack}/{change.name}", {})
+    ]
+    for stack in _MOST
+}
+_OF_THE_DAY = {
+    stack: _DAY.sample(found, min(_MOST[stack], len(found)))
+    for stack, found in _PREVIEWED.items()
+    if found
+}
 _LIVE = 3
 """Of these, how many of a stack the CLI previews too."""
 
@@ -77,7 +81,7 @@ def test_the_record_has_nothing_that_is_not_in_the_book() -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("stack", _STACKS)
+@pytest.mark.parametrize("stack", list(_OF_THE_DAY))
 def test_the_changes_of_the_day(stack: str, pulumi_folder: Path, tmp_path: Path) -> None:
     with here(tmp_path / "aws") as aws:
         own = Own(tmp_path / "own", stack, aws.client)

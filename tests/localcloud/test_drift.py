@@ -111,3 +111,40 @@ def test_a_launch_template_has_the_tags_of_now(cloud: LocalCloud) -> None:
     ec2.create_tags(Resources=[made], Tags=[{"Key": "b", "Value": "2"}])
     (found,) = ec2.describe_launch_templates(LaunchTemplateIds=[made])["LaunchTemplates"]
     assert found["Tags"] == [{"Key": "b", "Value": "2"}]
+
+
+DEFINITION = """
+    properties = {{"image": "x", "command": ["true"], "resourceRequirements": [
+        {{"type": "VCPU", "value": "1"}}, {{"type": "MEMORY", "value": "{}"}}
+    ]}}
+    aws.batch.JobDefinition(
+        "job",
+        type="container",
+        container_properties=json.dumps(properties),
+        scheduling_priority={},
+        deregister_on_new_revision={},
+    )
+"""
+
+
+@pytest.mark.parametrize("drop", [True, False])
+def test_revisions_of_a_job_definition_are_no_drift(
+    cloud: LocalCloud, provider: Provider, tmp_path: Path, drop: bool
+) -> None:
+    """The id is that of the first revision for ever, as in the real engine."""
+    token = "aws:batch/jobDefinition:JobDefinition"
+    made = run(tmp_path, DEFINITION.format(1024, 1, drop), client=cloud.client)
+    name, first = made.resource(token, "job").outputs["name"], made.resource(token, "job").id
+    for memory, priority in ((2048, 2), (4096, 3)):
+        body = DEFINITION.format(memory, priority, drop)
+        made = run(tmp_path, body, client=cloud.client, previous=made.state)
+        assert made.resource(token, "job").id == first
+        found = refresh(made.state, provider)
+        assert [(each.resource.name, each.paths) for each in found.drift] == []
+    batch = cloud.client("batch")
+    there = batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")
+    revisions = sorted(each["revision"] for each in there["jobDefinitions"])
+    assert revisions == ([3] if drop else [1, 2, 3])
+    # and the last one is what somebody may take away by hand
+    batch.deregister_job_definition(jobDefinition=made.resource(token, "job").outputs["arn"])
+    assert [each.gone for each in refresh(made.state, provider).drift] == [True]

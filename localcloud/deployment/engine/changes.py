@@ -193,7 +193,7 @@ class Changes:
                 wanted.type, wanted.name, wanted.inputs, before=old, preview=self._preview
             )
 
-        made, outputs = self._hooks.around(
+        _, outputs = self._hooks.around(
             "update",
             update,
             bound=wanted.options.hooks,
@@ -207,7 +207,8 @@ class Changes:
             preview=self._preview,
         )
         self._note("update", wanted, reason)
-        return Made(id=made, inputs=wanted.inputs, outputs=outputs)
+        # an id is for life, as in the real engine
+        return Made(id=old.id, inputs=wanted.inputs, outputs=outputs)
 
     def _replace(self, wanted: Wanted, old: Resource, found: Plan) -> Made:
         with self._lock:

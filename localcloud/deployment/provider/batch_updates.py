@@ -139,7 +139,8 @@ def definition_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> l
 
 def new_revision(update: Update) -> None:
     """A new revision; the one before goes only where `deregisterOnNewRevision` is not false."""
-    before, drop = update.id, update.values.get("deregisterOnNewRevision", True)
+    # the id stays that of the first revision, which the engine keeps over an update
+    before, drop = str(update.outputs["arn"]), update.values.get("deregisterOnNewRevision", True)
     job_definition(update)
     update.sent_whole()
     if drop:

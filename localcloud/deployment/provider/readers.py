@@ -42,9 +42,9 @@ def _ec2(
     )
 
 
-def _batch(operation: str, member: str, at: str, **details: Any) -> Described:
+def _batch(operation: str, member: str, at: str, *, by: str = "{id}", **details: Any) -> Described:
     return Described(
-        service="batch", operation=operation, request={member: ["{id}"]}, at=f"{at}.0", **details
+        service="batch", operation=operation, request={member: [by]}, at=f"{at}.0", **details
     )
 
 
@@ -92,6 +92,7 @@ readers(
             },
             more=more.job_definition,
             absent={"status": ("INACTIVE",)},
+            by="{arn}",  # of the latest revision; the id stays that of the first
         ),
         "batch/schedulingPolicy:SchedulingPolicy": _batch(
             "DescribeSchedulingPolicies",

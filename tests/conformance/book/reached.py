@@ -77,11 +77,18 @@ def _of_models(before: Any, after: Any) -> Iterator[Field]:
         for name in type(before).model_fields:
             then, now = getattr(before, name), getattr(after, name)
             if then != now:
-                yield type(before).__name__, name
+                yield from _of_classes(type(before), name)
                 yield from _differing(then, now)
         return
     for model in (before, after):
         if isinstance(model, BaseModel):
             for name in model.model_fields_set:
-                yield type(model).__name__, name
+                yield from _of_classes(type(model), name)
                 yield from _differing(None, getattr(model, name))
+
+
+def _of_classes(model: type[BaseModel], name: str) -> Iterator[Field]:
+    """The field of a class, and of the classes that it extends."""
+    for each in model.__mro__:
+        if issubclass(each, BaseModel) and name in each.model_fields:
+            yield each.__name__, name
