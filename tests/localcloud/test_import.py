@@ -282,6 +282,8 @@ def test_the_schema_says_what_the_types_take() -> None:
     assert function["timeout"] == {"type": "integer"}
     assert function["layers"] == {"type": "array", "items": {"type": "string"}}
     assert function["tags"] == {"type": "object", "additionalProperties": {"type": "string"}}
+    role = document["resources"]["aws:iam/role:Role"]["inputProperties"]
+    assert role["assumeRolePolicy"] == {"type": "string"}  # or an object, which AWS never tells
     # an automatic name is not asked for
     assert "name" not in document["resources"]["aws:iam/role:Role"]["requiredInputs"]
     references = {each for each in _references(document) if each.startswith("#/types/")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, get_args
 
@@ -24,7 +24,7 @@ from localcloud.deployment.provider.schema import (
 
 _ANY: Final = {"$ref": "pulumi.json#/Any"}
 _FILES: Final = {Archive: "pulumi.json#/Archive", Asset: "pulumi.json#/Asset"}
-_SCALARS: Final = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
+_SCALARS: Final = {"bool": "boolean", "int": "integer", "float": "number"}
 _LISTS: Final = ("Sequence", "list")
 _MAPS: Final = ("Mapping", "dict")
 _Spec = dict[str, Any]
@@ -69,6 +69,8 @@ def _properties(fields: Mapping[str, Any], types: dict[str, _Spec]) -> _Spec:
 def _spec(hint: Any, types: dict[str, _Spec]) -> _Spec:
     hints = [each for each in unwrapped(hint) if each is not type(None)]
     known = {hint_name(each): each for each in hints}
+    if "str" in known:  # a policy is a text too, and AWS tells it as one
+        return {"type": "string"}
     for each in hints:
         if each in _FILES:
             return {"$ref": _FILES[each]}
@@ -80,12 +82,7 @@ def _spec(hint: Any, types: dict[str, _Spec]) -> _Spec:
     if found := known.keys() & set(_MAPS):
         inner = get_args(known[found.pop()])[1]
         return {"type": "object", "additionalProperties": _spec(inner, types)}
-    return _scalar(known.keys())
-
-
-def _scalar(names: Collection[str]) -> _Spec:
-    # a text where a resource, an enumeration or a number would do as well
-    wanted = next((name for name in ("str", *_SCALARS) if name in names), None)
+    wanted = next((name for name in _SCALARS if name in known), None)
     return dict(_ANY) if wanted is None else {"type": _SCALARS[wanted]}
 
 
