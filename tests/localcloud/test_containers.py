@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from localcloud.batch.container_engine import Engine, EngineError
+from localcloud.batch.container_flags import flags
+from localcloud.batch.volumes import Mount
 from localcloud.cloud import LocalCloud
 from tests.localcloud.conftest import Stage, on, until
 
@@ -242,13 +244,6 @@ def test_images_that_are_not_there(run: Callable[..., dict[str, Any]], fake: Fak
             {"linuxParameters": {"devices": [{"hostPath": "/dev/kvm"}]}},
             "linuxParameters.devices",
         ),
-        (
-            {
-                "volumes": [{"name": "e", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}],
-                "mountPoints": [{"sourceVolume": "e", "containerPath": "/e"}],
-            },
-            "Amazon EFS",
-        ),
         ({"environment": [{"name": "DOCKER_X", "value": "a\nb"}]}, "DOCKER_X has a line break"),
     ],
 )
@@ -324,3 +319,21 @@ def test_an_engine_that_is_not_there(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EngineError, match="no program 'podman' on PATH"):
         Engine.found("podman", tmp_path)
+
+
+def test_volumes_of_shared_file_systems_are_folders_of_this_machine(tmp_path: Path) -> None:
+    points = [
+        {"sourceVolume": name, "containerPath": f"/{name}", "readOnly": name == "own"}
+        for name in ("in", "out", "own")
+    ]
+    sizes = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}]
+    mounts = [
+        Mount(path=f"/{name}", folder=tmp_path, read_only=name == "in") for name in ("in", "out")
+    ]
+    spec = {"resourceRequirements": sizes, "mountPoints": points}
+    found = flags(spec, fargate=False, cpus=2, left_out=(), mounts=mounts)
+    assert [each for each in found if each.startswith("--mount")] == [
+        f"--mount=type=bind,source={tmp_path},destination=/in,readonly",
+        f"--mount=type=bind,source={tmp_path},destination=/out",
+        "--mount=type=volume,destination=/own,readonly",
+    ]
