@@ -21,20 +21,11 @@ from localcloud.iam.policy_evaluation import (
     resource_policy_allows,
     resource_policy_decision,
 )
+from localcloud.iam.refusal_codes import refusal_code
 from localcloud.iam.requirement import Requirement
 from localcloud.moto.state import ACCOUNT_ID, AwsState
 from localcloud.protocol.wire import Call, WireError
 
-_CODES: Final = {
-    "s3": ("AccessDenied", 403),
-    "sqs": ("AccessDeniedException", 403),
-    "sns": ("AuthorizationError", 403),
-}
-_QUERY_CODES: Final = {
-    "ec2": ("UnauthorizedOperation", 403),
-    "sts": ("AccessDenied", 403),
-    "iam": ("AccessDenied", 403),
-}
 _MOST_DECISIONS: Final = 10_000
 _READS: Final = ("Get", "List", "Describe", "Head")
 
@@ -271,11 +262,7 @@ class Access:
                     sentence=sentence,
                 )
             )
-        code, status = (
-            _CODES.get(service)
-            or _QUERY_CODES.get(service)
-            or ("AccessDeniedException", 400 if service in _JSON_SERVICES else 403)
-        )
+        code, status = refusal_code(service)
         return WireError(code, sentence, status=status)
 
     def _policies(self, role_arn: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
@@ -367,21 +354,6 @@ class Access:
                 Denial(principal=service, action=action, resource=resource, sentence=sentence)
             )
         return False
-
-
-_JSON_SERVICES: Final = frozenset(
-    {
-        "dynamodb",
-        "logs",
-        "events",
-        "stepfunctions",
-        "secretsmanager",
-        "kms",
-        "ecr",
-        "ssm",
-        "cloudwatch",
-    }
-)
 
 
 def changes_iam(call: Call) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.deployment.provider import monitoring_readings, network_readings, shared_files
+from localcloud.deployment.provider import monitoring_readings, network_readings
 from localcloud.deployment.provider import readings as more
 from localcloud.deployment.provider.reading import Described, readers
 
@@ -356,49 +356,6 @@ readers(
             },
             tags=("dynamodb", "ListTagsOfResource", {"ResourceArn": "{arn}"}),
             more=more.table,
-        ),
-        "efs/accessPoint:AccessPoint": Described(
-            service="efs",
-            operation="DescribeAccessPoints",
-            request={"AccessPointId": "{id}"},
-            at="AccessPoints.0",
-            rename={"arn": "AccessPointArn"},
-        ),
-        "efs/backupPolicy:BackupPolicy": Described(
-            service="efs", operation="DescribeBackupPolicy", request={"FileSystemId": "{id}"}
-        ),
-        "efs/fileSystem:FileSystem": Described(
-            service="efs",
-            operation="DescribeFileSystems",
-            request={"FileSystemId": "{id}"},
-            at="FileSystems.0",
-            rename={"arn": "FileSystemArn"},
-            more=shared_files.read_policies,
-        ),
-        "efs/fileSystemPolicy:FileSystemPolicy": Described(
-            service="efs", operation="DescribeFileSystemPolicy", request={"FileSystemId": "{id}"}
-        ),
-        "efs/mountTarget:MountTarget": Described(
-            service="efs",
-            operation="DescribeMountTargets",
-            request={"MountTargetId": "{id}"},
-            at="MountTargets.0",
-            more=shared_files.read_groups,
-        ),
-        "fsx/dataRepositoryAssociation:DataRepositoryAssociation": Described(
-            service="fsx",
-            operation="DescribeDataRepositoryAssociations",
-            request={"AssociationIds": ["{id}"]},
-            at="Associations.0",
-            rename={"arn": "ResourceARN"},
-        ),
-        "fsx/lustreFileSystem:LustreFileSystem": Described(
-            service="fsx",
-            operation="DescribeFileSystems",
-            request={"FileSystemIds": ["{id}"]},
-            at="FileSystems.0",
-            rename={"arn": "ResourceARN"},
-            more=shared_files.read_lustre,
         ),
         # ---- what watches
         "cloudwatch/logGroup:LogGroup": monitoring_readings.log_group,

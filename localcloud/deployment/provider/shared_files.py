@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from localcloud.deployment.provider.calls import Call, handles
 from localcloud.deployment.provider.lifecycle import Update
-from localcloud.deployment.provider.reading import Reading
+from localcloud.deployment.provider.reading import Described, Reading, readers
 
 _LUSTRE_MEMBERS: Final = (
     "automaticBackupRetentionDays",
@@ -221,3 +221,52 @@ def data_repository_association(call: Call) -> None:
     created = call.create("fsx", "CreateDataRepositoryAssociation")["Association"]
     call.id = created["AssociationId"]
     call.outputs |= {"arn": created["ResourceARN"], "associationId": call.id}
+
+
+readers(
+    {
+        "efs/accessPoint:AccessPoint": Described(
+            service="efs",
+            operation="DescribeAccessPoints",
+            request={"AccessPointId": "{id}"},
+            at="AccessPoints.0",
+            rename={"arn": "AccessPointArn"},
+        ),
+        "efs/backupPolicy:BackupPolicy": Described(
+            service="efs", operation="DescribeBackupPolicy", request={"FileSystemId": "{id}"}
+        ),
+        "efs/fileSystem:FileSystem": Described(
+            service="efs",
+            operation="DescribeFileSystems",
+            request={"FileSystemId": "{id}"},
+            at="FileSystems.0",
+            rename={"arn": "FileSystemArn"},
+            more=read_policies,
+        ),
+        "efs/fileSystemPolicy:FileSystemPolicy": Described(
+            service="efs", operation="DescribeFileSystemPolicy", request={"FileSystemId": "{id}"}
+        ),
+        "efs/mountTarget:MountTarget": Described(
+            service="efs",
+            operation="DescribeMountTargets",
+            request={"MountTargetId": "{id}"},
+            at="MountTargets.0",
+            more=read_groups,
+        ),
+        "fsx/dataRepositoryAssociation:DataRepositoryAssociation": Described(
+            service="fsx",
+            operation="DescribeDataRepositoryAssociations",
+            request={"AssociationIds": ["{id}"]},
+            at="Associations.0",
+            rename={"arn": "ResourceARN"},
+        ),
+        "fsx/lustreFileSystem:LustreFileSystem": Described(
+            service="fsx",
+            operation="DescribeFileSystems",
+            request={"FileSystemIds": ["{id}"]},
+            at="FileSystems.0",
+            rename={"arn": "ResourceARN"},
+            more=read_lustre,
+        ),
+    }
+)
