@@ -8,8 +8,6 @@ _CODES: Final = {
     "s3": ("AccessDenied", 403),
     "sqs": ("AccessDeniedException", 403),
     "sns": ("AuthorizationError", 403),
-}
-_QUERY_CODES: Final = {
     "ec2": ("UnauthorizedOperation", 403),
     "sts": ("AccessDenied", 403),
     "iam": ("AccessDenied", 403),
@@ -31,8 +29,7 @@ _JSON_SERVICES: Final = frozenset(
 
 def refusal_code(service: str) -> tuple[str, int]:
     """Error code and HTTP status."""
-    return (
-        _CODES.get(service)
-        or _QUERY_CODES.get(service)
-        or ("AccessDeniedException", 400 if service in _JSON_SERVICES else 403)
+    return _CODES.get(service) or (
+        "AccessDeniedException",
+        400 if service in _JSON_SERVICES else 403,
     )
