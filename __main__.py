@@ -123,9 +123,11 @@ pulumi.export("state_machine_arn", pipeline.state_machine_arns.get("run", ""))
 pulumi.export("day_machine_arn", pipeline.state_machine_arns.get("day", ""))
 pulumi.export("submit_function", pipeline.submit.name)
 pulumi.export("notify_function", monitoring.notify.name)
-functions = {**pipeline.functions, **monitoring.notifiers}
 pulumi.export(
     "dead_letter_queues",
-    {k: {"url": f.dead_letters.url, "function": f.name} for k, f in functions.items()},
+    {
+        name: {"url": function.dead_letters.url, "function": function.name}
+        for name, function in (pipeline.functions | monitoring.notifiers).items()
+    },
 )
 pulumi.export("alarm_topic_arn", monitoring.topic_arn)

@@ -72,7 +72,7 @@ def test_who_is_not_on_spot_asks_nothing() -> None:
     may = {s["Sid"] for s in made.policy(made.one(POLICY, "roles-postprocess"))}
     assert not may & {"WhichJobs", "WhatAttemptsBecame"}
     may = {s["Sid"] for s in made.policy(made.one(POLICY, "monitoring-notify-role"))}
-    assert "GoOnWithoutSpot" not in may
+    assert "BeginAgain" not in may
 
 
 def test_in_a_chain_notify_asks_submit_which_knows_the_second_queue() -> None:
@@ -86,7 +86,7 @@ def test_in_a_chain_notify_asks_submit_which_knows_the_second_queue() -> None:
     notify = made.one(FUNCTION, "monitoring-notify").inputs["environment"]["variables"]
     assert notify[contract.ENV_SUBMIT_FUNCTION] == submit
     statements = {s["Sid"]: s for s in made.policy(made.one(POLICY, "monitoring-notify-role"))}
-    assert statements["GoOnWithoutSpot"]["Resource"] == [submit]
+    assert statements["BeginAgain"]["Resource"] == [submit]
     submits = {s["Sid"]: s for s in made.policy(made.one(POLICY, "pipeline-submit-role"))}
     assert other in submits["SubmitJobs"]["Resource"]
 
