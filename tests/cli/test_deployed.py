@@ -113,6 +113,7 @@ def test_what_aws_does_not_tell_is_a_warning_and_nothing_else(
         found = findings()
         assert found["error"] <= well["error"], operation
         assert found["ok"] <= well["ok"], operation
+    denied.clear()  # the cloud keeps its clients
 
 
 # the rehearsal pushes no images, and its jobs need none
@@ -383,7 +384,7 @@ def test_drift_and_refresh_of_the_rehearsal_say_what_was_changed_by_hand(
     )
     monkeypatch.setattr(service, "running", lambda: up)
     queue = target.outputs["queues"]["main"]
-    cloud.client("batch").update_job_queue(jobQueue=queue, priority=77)
+    cloud.client("batch").update_job_queue(jobQueue=queue, priority=77, state="ENABLED")
     console = Console(file=io.StringIO())
     assert drift.show(console, "", as_json=True) == ExitCode.NOT_READY
     found = validated("drift", capsys.readouterr().out)["differences"]

@@ -260,7 +260,7 @@ readers(
             service="secretsmanager",
             operation="DescribeSecret",
             request={"SecretId": "{id}"},
-            more=more.secret,
+            absent={"DeletedDate": None},  # what is deleted soon is gone for the provider
         ),
         "secretsmanager/secretVersion:SecretVersion": more.secret_version,
         "ssm/parameter:Parameter": Described(

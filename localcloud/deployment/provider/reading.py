@@ -92,7 +92,7 @@ class Described:
     inputs and outputs that are called differently, by dotted path as in mapping.to_request; `told`
     are outputs that the answer has not, as templates; `tags` is a call that lists the tags, where
     the description does not; `more` adds what other calls tell. `absent` are answers that mean that
-    it is gone, by a member and its values.
+    it is gone, by a member and its values; where those are None, any value does.
     """
 
     service: str
@@ -103,13 +103,16 @@ class Described:
     told: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, str, Mapping[str, Any]] | None = None
     more: Callable[[Reading, Mapping[str, Any]], Mapping[str, Any]] | None = None
-    absent: Mapping[str, Collection[str]] = field(default_factory=dict)
+    absent: Mapping[str, Collection[str] | None] = field(default_factory=dict)
 
     def __call__(self, reading: Reading) -> Actual | None:
         """The resource."""
         answer = reading.maybe(self.service, self.operation, **reading.filled(self.request))
         found = _at(answer, self.at)
-        if not found or any(found.get(name) in values for name, values in self.absent.items()):
+        if not found or any(
+            bool(found.get(name)) if values is None else found.get(name) in values
+            for name, values in self.absent.items()
+        ):
             return None
         shape = reading.aws.client(self.service).meta.service_model.operation_model(self.operation)
         fields = {**output_fields(reading.token), **input_fields(reading.token)}

@@ -72,16 +72,12 @@ def key(reading: Reading, _found: Found) -> Found:
     }
 
 
-def secret(reading: Reading, found: Found) -> Found:
-    """What is deleted soon is gone."""
-    if found.get("DeletedDate"):
-        raise ProviderError(f"the secret {reading.id} is marked for deletion; restore it first")
-    return {}
-
-
 def secret_version(reading: Reading) -> Actual | None:
-    """The value; its id is `arn|version`."""
+    """The value; its id is `arn|version`. What is deleted soon is gone, as the secret itself."""
     arn, _, version = reading.id.partition("|")
+    known = reading.maybe("secretsmanager", "DescribeSecret", SecretId=arn)
+    if not known or known.get("DeletedDate"):
+        return None
     found = reading.maybe("secretsmanager", "GetSecretValue", SecretId=arn, VersionId=version)
     if not found:
         return None
