@@ -17,6 +17,7 @@ _FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "batch/jobQueue:JobQueue": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
     "batch/schedulingPolicy:SchedulingPolicy": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
     "budgets/budget:Budget": (re.compile(r"(?P<accountId>\d{12}):(?P<name>.+)"), "account:name"),
+    "batch/jobDefinition:JobDefinition": (re.compile(r"(?P<arn>arn:.+)"), "its ARN"),
     "budgets/budgetAction:BudgetAction": (
         re.compile(r"(?P<accountId>\d{12}):(?P<actionId>[^:]+):(?P<budgetName>.+)"),
         "account:action:budget",
