@@ -259,7 +259,9 @@ def invalid(stage: Stage, arn: str) -> Any:
 
 def test_instances_that_cannot_join(stage: Stage) -> None:
     ec2 = stage.client("ec2")
-    lonely = ec2.create_subnet(VpcId=stage.vpc, CidrBlock="10.9.2.0/24")["Subnet"]["SubnetId"]
+    lonely = ec2.create_subnet(
+        VpcId=stage.vpc, CidrBlock="10.9.2.0/24", AvailabilityZone="us-east-1a"
+    )["Subnet"]["SubnetId"]
     table = ec2.create_route_table(VpcId=stage.vpc)["RouteTable"]["RouteTableId"]
     ec2.associate_route_table(RouteTableId=table, SubnetId=lonely)
     mute = ec2.create_security_group(

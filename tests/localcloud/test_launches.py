@@ -70,7 +70,9 @@ def test_a_type_that_the_zone_does_not_sell(stage: Stage) -> None:
 
 def test_a_subnet_without_addresses(stage: Stage) -> None:
     ec2 = stage.client("ec2")
-    subnet = ec2.create_subnet(VpcId=stage.vpc, CidrBlock="10.9.8.0/28")["Subnet"]["SubnetId"]
+    subnet = ec2.create_subnet(
+        VpcId=stage.vpc, CidrBlock="10.9.8.0/28", AvailabilityZone="us-east-1a"
+    )["Subnet"]["SubnetId"]
     tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [stage.vpc]}])
     table = next(t for t in tables["RouteTables"] if len(t["Routes"]) > 1)
     ec2.associate_route_table(RouteTableId=table["RouteTableId"], SubnetId=subnet)
