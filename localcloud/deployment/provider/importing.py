@@ -13,11 +13,10 @@ from localcloud.deployment.provider.network import route_id
 
 _OWNER: Final = re.compile(r"(?P<bucket>[^,]+)(?:,(?P<expectedBucketOwner>\d{12}))?")
 _FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
-    "batch/jobDefinition:JobDefinition": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
+    "batch/jobDefinition:JobDefinition": (re.compile(r"(?P<arn>arn:.+)"), "its ARN"),
     "batch/jobQueue:JobQueue": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
     "batch/schedulingPolicy:SchedulingPolicy": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
     "budgets/budget:Budget": (re.compile(r"(?P<accountId>\d{12}):(?P<name>.+)"), "account:name"),
-    "batch/jobDefinition:JobDefinition": (re.compile(r"(?P<arn>arn:.+)"), "its ARN"),
     "budgets/budgetAction:BudgetAction": (
         re.compile(r"(?P<accountId>\d{12}):(?P<actionId>[^:]+):(?P<budgetName>.+)"),
         "account:action:budget",
