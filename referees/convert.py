@@ -10,6 +10,7 @@ from typing import Any
 from localcloud.deployment.engine import Resource
 from localcloud.deployment.provider.values import plain
 from referees import shapes
+from referees.folded import FOLDED
 
 _REF_IS_ARN = {
     "AWS::Batch::ComputeEnvironment",
@@ -42,7 +43,7 @@ def template(made: Iterable[Resource]) -> dict[str, Any]:
     for resource in made:
         if not resource.type.startswith("aws:") or resource.type in shapes.LEFT_OUT:
             continue
-        if resource.type in shapes.FOLDED:
+        if resource.type in FOLDED:
             folded.append(resource)
             continue
         if resource.type not in shapes.TYPES:
@@ -64,7 +65,7 @@ def template(made: Iterable[Resource]) -> dict[str, Any]:
                 "Properties": attachment,
             }
     for resource in folded:
-        key, fold = shapes.FOLDED[resource.type]
+        key, fold = FOLDED[resource.type]
         values = plain(resource.inputs)
         properties = by_id[values[key]]["Properties"]
         for name, value in fold(values).items():

@@ -9,6 +9,7 @@ import pytest
 
 from referees import shapes
 from referees.convert import UnknownTypeError, logical_id, template
+from referees.folded import FOLDED
 from tests.components.program import deployed
 
 
@@ -19,7 +20,7 @@ def test_every_resource_is_in_the_template_or_left_out_by_name() -> None:
     assert {logical_id(each) for each in own} <= written.keys()
     assert {
         each.type for each in made
-    } <= shapes.TYPES.keys() | shapes.FOLDED.keys() | shapes.LEFT_OUT.keys()
+    } <= shapes.TYPES.keys() | FOLDED.keys() | shapes.LEFT_OUT.keys()
     assert len(written) == len(own) + len(
         [each for each in own if each.type.endswith(":InternetGateway")]
     )
