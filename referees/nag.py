@@ -28,10 +28,15 @@ def findings(templates: list[Path]) -> Iterator[dict[str, str]]:
         for path in templates:
             CfnInclude(Stack(app, _stack(path)), "made", template_file=str(path))
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-        # what it finds ends the synthesis with an error, after the report is written
-        with contextlib.suppress(RuntimeError), contextlib.redirect_stdout(sys.stderr):
-            app.synth()
-        report: dict[str, Any] = json.loads((Path(folder) / "validation-report.json").read_text())
+        written = Path(folder) / "validation-report.json"
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                app.synth()
+        except RuntimeError:
+            # what it finds ends the synthesis with an error, after the report is written
+            if not written.exists():
+                raise
+        report: dict[str, Any] = json.loads(written.read_text())
     packs = [each for each in report["pluginReports"] if each["pluginName"] == _PACK]
     if not packs:
         raise ValueError(f"there is no report of {_PACK}: nothing was judged")

@@ -183,6 +183,13 @@ def _table(properties: Values, _made: Plain) -> None:
     properties["PointInTimeRecoverySpecification"] = {
         "PointInTimeRecoveryEnabled": recovery["Enabled"]
     }
+    for index in properties.get("GlobalSecondaryIndexes", ()):
+        index["IndexName"], index["KeySchema"] = index.pop("Name"), index.pop("KeySchemas")
+        members = (index.pop("ProjectionType"), index.pop("NonKeyAttributes", None))
+        names = ("ProjectionType", "NonKeyAttributes")
+        index["Projection"] = {
+            name: value for name, value in zip(names, members, strict=True) if value is not None
+        }
     if expiry := properties.pop("Ttl", None):
         properties["TimeToLiveSpecification"] = expiry
 
