@@ -5,13 +5,15 @@ nobody's stop is undone elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from cli import operate
 from cli.target import Target
-from tests.end_to_end.failing import Planted, planted_stack
+from localcloud.protocol.wire import Call, Reply
+from tests.end_to_end.failing import Planted, answering, planted_stack
 from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE
 from tests.localcloud.conftest import until
 from workloads.contract import STAGES, Run
@@ -119,16 +121,28 @@ def test_a_used_up_budget_refuses_new_runs_until_somebody_lifts_the_stop(stack: 
     _ended(stack, stack.upload(), "SUCCEEDED")
 
 
-def test_an_analysis_that_somebody_ends_is_not_begun_elsewhere(stack: Planted) -> None:
+def _without_flags(stack: Planted, call: Call) -> Reply | None:
+    """DescribeJobs that says of no job whether somebody ended it."""
+    if call.operation != "DescribeJobs":
+        return None
+    found = stack.ready.client("batch").describe_jobs(jobs=call.params["jobs"])["jobs"]
+    for job in found:
+        del job["isTerminated"], job["isCancelled"]
+    return call.result({"jobs": found})
+
+
+@pytest.mark.parametrize("flags", [True, False])
+def test_an_analysis_that_somebody_ends_is_not_begun_elsewhere(stack: Planted, flags: bool) -> None:
+    """The flags, or the reason of one of the program's own stops: either says so."""
     run = stack.upload(analysis="hang")
     stack.hang(run, "analysis")
     job = stack.job(run, "analysis", "RUNNING")["jobId"]
 
-    stack.ready.client("batch").terminate_job(
-        jobId=job, reason="Stopped by the running-cost guard: too dear"
-    )
-
-    _ended(stack, run, "FAILED")
+    with nullcontext() if flags else answering(stack, _without_flags):
+        stack.ready.client("batch").terminate_job(
+            jobId=job, reason="Stopped by the running-cost guard: too dear"
+        )
+        _ended(stack, run, "FAILED")
     until(lambda: stack.messages(run.run_id), what="nobody is told", seconds=SECONDS)
     assert len(stack.messages(run.run_id)) == 1
     assert stack.messages(run.run_id, "running-cost guard: too dear")

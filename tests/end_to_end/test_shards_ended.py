@@ -5,16 +5,15 @@ more than that a child failed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from cli.paths import ROOT
 from localcloud.deployment.stack_file import read_stack
-from localcloud.iam.access import Principal
 from localcloud.protocol.wire import Call, Reply
-from tests.end_to_end.failing import Behaviour, Planted, planted_stack
+from tests.end_to_end.failing import Behaviour, Planted, answering, planted_stack
 from tests.end_to_end.test_shards import ANALYSIS
 from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE
 from tests.localcloud.conftest import until
@@ -107,28 +106,13 @@ def _one_by_one(stack: Planted, call: Call) -> Reply | None:
     )
 
 
-@contextmanager
-def _answering(stack: Planted, answer: Callable[[Planted, Call], Reply | None]) -> Iterator[None]:
-    """The state machine of the run is answered so."""
-
-    def fault(call: Call, principal: Principal | None) -> Reply | None:
-        by_machine = principal is not None and "pipeline-run" in principal.role_arn
-        return answer(stack, call) if by_machine else None
-
-    stack.ready.cloud.faults.append(fault)
-    try:
-        yield
-    finally:
-        stack.ready.cloud.faults.remove(fault)
-
-
 @pytest.mark.parametrize("others", ["succeed", "fail"])
 def test_a_shard_that_somebody_ends_alone_is_not_begun_elsewhere(
     stack: Planted, others: Behaviour
 ) -> None:
     run = stack.upload(analysis="hang")
     shard = _child(stack, run, ENDED, "RUNNING")
-    with _answering(stack, _one_by_one):
+    with answering(stack, _one_by_one):
         stack.ready.client("batch").terminate_job(jobId=shard, reason="the wrong table, says ann")
         _child(stack, run, ENDED, "FAILED")
         _let_the_others(stack, run, others, ENDED)
@@ -165,6 +149,6 @@ def test_an_array_whose_own_description_does_not_say_so(stack: Planted, reason: 
     """TerminateJob's reference does not say that the parent of an array carries the flag."""
     run = stack.upload(analysis="hang")
     shard = _child(stack, run, ENDED, "RUNNING")
-    with _answering(stack, _without_flags):
+    with answering(stack, _without_flags):
         stack.ready.client("batch").terminate_job(jobId=shard.partition(":")[0], reason=reason)
         _no_fallback(stack, run, reason)
