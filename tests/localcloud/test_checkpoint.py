@@ -52,10 +52,10 @@ def test_a_state_comes_back_as_it_went(tmp_path: Path) -> None:
     stack, *others = again.state.resources
     assert stack.outputs == deployed.outputs
     assert others == known[1:]
-    assert others[-1].secret_inputs == {"value"}
-    options = [other.options for other in others]
-    assert options[0].hooks == {"before_delete": ("hook",)}
-    assert json.loads(options[1].replacement_trigger) == {"a": [1, "b"]}
+    named = {other.name: other for other in others}  # they come in the order in which they end
+    assert named["parameter"].secret_inputs == {"value"}
+    assert named["queue"].options.hooks == {"before_delete": ("hook",)}
+    assert json.loads(named["other"].options.replacement_trigger) == {"a": [1, "b"]}
 
 
 def test_what_waits_for_its_deletion_comes_back_too(tmp_path: Path) -> None:
