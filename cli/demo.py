@@ -55,6 +55,13 @@ def demo(
         show.slack(console, ready.cloud.slack.messages)
         show.denials(console, ready.cloud.denials)
     console.print(f"\nall of it in {time.monotonic() - began:.1f} s", highlight=False)
+    console.print(
+        "This AWS has ended. `make up` keeps one: there the commands of a message work, as"
+        " .venv/bin/batchref.",
+        style="dim",
+        highlight=False,
+        markup=False,
+    )
     return ExitCode.OK if last.state == "SUCCEEDED" else ExitCode.RUN_FAILED
 
 
