@@ -15,7 +15,8 @@ from cli.target import Target
 from workloads.contract import STAGES, Stage
 from workloads.functions import arrays
 
-_FALLBACK: Final = "-fallback"
+FALLBACK: Final = "-fallback"
+"""How the name of a job ends that took the place of an analysis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def document(target: Target, stage: Stage, job: Mapping[str, Any]) -> StageJob:
     container = job.get("container") or {}
     return {
         "stage": stage,
-        "fallback": str(job.get("jobName") or "").endswith(_FALLBACK),
+        "fallback": str(job.get("jobName") or "").endswith(FALLBACK),
         "job_id": str(job["jobId"]),
         "job_name": str(job["jobName"]),
         "status": str(job["status"]),

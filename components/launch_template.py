@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import pulumi
@@ -101,14 +102,16 @@ class LaunchTemplate(Component):
 def _user_data(
     environment: InstanceEnvironment, *, efa: bool, lustre: LustreMount | None
 ) -> pulumi.Input[str]:
-    spot = isinstance(environment, SpotEnvironment)
+    made = partial(
+        user_data,
+        scratch=environment.scratch,
+        efa=efa,
+        spot=isinstance(environment, SpotEnvironment),
+    )
     if lustre is None:
-        return user_data(scratch=environment.scratch, efa=efa, spot=spot)
+        return made()
     return pulumi.Output.all(lustre.dns_name, lustre.mount_name).apply(
-        lambda names: user_data(
-            scratch=environment.scratch,
-            efa=efa,
-            spot=spot,
+        lambda names: made(
             lustre=LustreSource(
                 path=LUSTRE_HOST_PATH,
                 dns_name=names[0],

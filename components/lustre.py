@@ -93,42 +93,32 @@ class SharedLustre(Component):
             tags=context.named_tags(f"{name}-mount"),
             opts=self.child(),
         )
+        ingress, egress = aws.vpc.SecurityGroupIngressRule, aws.vpc.SecurityGroupEgressRule
         parties = {"members": group.id, **network.instance_group_ids}
         for party, party_id in parties.items():
-            self._lets(f"from-{party}", into=group.id, source=party_id)
-            self._lets_out(f"to-{party}", out_of=group.id, target=party_id)
+            self._lets(ingress, f"from-{party}", group=group.id, other=party_id)
+            self._lets(egress, f"to-{party}", group=group.id, other=party_id)
             if party != "members":  # servers call clients back, for locks
-                self._lets(f"into-{party}", into=party_id, source=group.id)
+                self._lets(ingress, f"into-{party}", group=party_id, other=group.id)
         return group.id
 
-    def _lets(self, label: str, *, into: pulumi.Output[str], source: pulumi.Output[str]) -> None:
-        for low, high in _PORTS:
-            self.ready.append(
-                aws.vpc.SecurityGroupIngressRule(
-                    f"{self._name}-{low}-{label}",
-                    security_group_id=into,
-                    ip_protocol="tcp",
-                    from_port=low,
-                    to_port=high,
-                    referenced_security_group_id=source,
-                    description=f"Lustre, {label}",
-                    tags=self._args.context.tags,
-                    opts=self.child(),
-                )
-            )
-
-    def _lets_out(
-        self, label: str, *, out_of: pulumi.Output[str], target: pulumi.Output[str]
+    def _lets(
+        self,
+        rule: type[aws.vpc.SecurityGroupIngressRule | aws.vpc.SecurityGroupEgressRule],
+        label: str,
+        *,
+        group: pulumi.Output[str],
+        other: pulumi.Output[str],
     ) -> None:
         for low, high in _PORTS:
             self.ready.append(
-                aws.vpc.SecurityGroupEgressRule(
+                rule(
                     f"{self._name}-{low}-{label}",
-                    security_group_id=out_of,
+                    security_group_id=group,
                     ip_protocol="tcp",
                     from_port=low,
                     to_port=high,
-                    referenced_security_group_id=target,
+                    referenced_security_group_id=other,
                     description=f"Lustre, {label}",
                     tags=self._args.context.tags,
                     opts=self.child(),

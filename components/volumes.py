@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -15,7 +16,7 @@ from components.policies import statement
 from components.storage import Storage
 from config.stack import StackConfig
 from config.topology import Job, environments_of, jobs, mounting
-from config.volumes import LINKED_DIRECTORY
+from config.volumes import Volume, is_linked
 from workloads.contract import Stage
 
 LUSTRE_HOST_PATH: Final = "/lustre"
@@ -48,19 +49,13 @@ class Volumes:
         section = config.storage
         efs = lustre = None
         if section.efs is not None:
-            own = {
-                _name(job_name, index): volume
-                for job_name, job in jobs(config).items()
-                for index, volume in enumerate(job.volumes)
-                if volume.file_system == "efs"
-            }
             efs = SharedEfs(
                 "efs",
                 EfsArgs(
                     context=context,
                     section=section.efs,
                     network=network,
-                    volumes=own,
+                    volumes=_of_efs(jobs(config)),
                     protect=section.protect,
                 ),
             )
@@ -123,13 +118,13 @@ class Volumes:
         efs = self.efs
         if efs is None:
             return []
-        own = {
-            _name(name, index): volume
-            for name, job in jobs(self.config).items()
-            if name == stage or (name == "fallback" and stage == "analysis")
-            for index, volume in enumerate(job.volumes)
-            if volume.file_system == "efs"
-        }
+        own = _of_efs(
+            {
+                name: job
+                for name, job in jobs(self.config).items()
+                if name == stage or (name == "fallback" and stage == "analysis")
+            }
+        )
         asked = {
             "MountVolumes": ("elasticfilesystem:ClientMount", list(own)),
             "WriteVolumes": (
@@ -171,9 +166,7 @@ class Volumes:
             dns_name=self.lustre.dns_name,
             mount_name=self.lustre.mount_name,
             directories=tuple(
-                each
-                for each in directories
-                if not (self.lustre.linked and f"{each}/".startswith(f"{LINKED_DIRECTORY}/"))
+                each for each in directories if not (self.lustre.linked and is_linked(each))
             ),
         )
 
@@ -181,3 +174,13 @@ class Volumes:
 def _name(job: str, index: int) -> str:
     """Of a volume among all of the stack."""
     return f"{job}-{index}"
+
+
+def _of_efs(wanted: Mapping[str, Job]) -> dict[str, Volume]:
+    """Those volumes of the jobs that are of EFS, by their names."""
+    return {
+        _name(name, index): volume
+        for name, job in wanted.items()
+        for index, volume in enumerate(job.volumes)
+        if volume.file_system == "efs"
+    }

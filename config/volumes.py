@@ -150,3 +150,8 @@ class Volume(Section):
     read_only: bool = setting(
         False, about="Whether the job can only read there.", change="new revision"
     )
+
+
+def is_linked(directory: str) -> bool:
+    """Whether a directory of a linked Lustre file system is the bucket's, or lies in it."""
+    return f"{directory}/".startswith(f"{LINKED_DIRECTORY}/")

@@ -9,7 +9,7 @@ from config.environments import FargateEnvironment
 from config.problems import Problem
 from config.rules.base import Rule
 from config.stack import StackConfig
-from config.topology import environments_of, jobs
+from config.topology import Job, environments_of, jobs
 
 _GIB: Final = 1024
 FARGATE_MEMORY_MIB: Final[dict[float, tuple[int, ...]]] = {
@@ -22,6 +22,17 @@ FARGATE_MEMORY_MIB: Final[dict[float, tuple[int, ...]]] = {
     16: tuple(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
 }
 """vCPUs -> memory sizes that go with them (AWS Batch API, ResourceRequirement)."""
+
+
+def off_table(job: Job) -> str:
+    """What Fargate has in place of the job's memory; empty where it has that, or not its vCPUs."""
+    sizes = FARGATE_MEMORY_MIB.get(job.vcpus, ())
+    if not sizes or job.memory_mib in sizes:
+        return ""
+    return (
+        f"Fargate pairs {job.vcpus:g} vCPUs with {sizes[0]} to {sizes[-1]} MiB in steps"
+        f" of {sizes[1] - sizes[0]}"
+    )
 
 
 class FargateJobSize(Rule):
@@ -40,8 +51,7 @@ class FargateJobSize(Rule):
                 for e in environments_of(config, job.queue).values()
             ):
                 continue
-            sizes = FARGATE_MEMORY_MIB.get(job.vcpus)
-            if sizes is None:
+            if job.vcpus not in FARGATE_MEMORY_MIB:
                 allowed = ", ".join(str(v) for v in FARGATE_MEMORY_MIB)
                 yield self.problem(
                     f"jobs.{stage}.vcpus",
@@ -49,11 +59,7 @@ class FargateJobSize(Rule):
                     f"Fargate offers {allowed}",
                     "use one of these",
                 )
-            elif job.memory_mib not in sizes:
-                message = (
-                    f"Fargate pairs {job.vcpus:g} vCPUs with {sizes[0]} to {sizes[-1]} MiB in steps"
-                    f" of {sizes[1] - sizes[0]}"
-                )
+            elif message := off_table(job):
                 yield self.problem(
                     f"jobs.{stage}.memory_mib", job.memory_mib, message, "use a size of the table"
                 )

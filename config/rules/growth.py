@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from config.environments import FargateEnvironment
 from config.problems import Problem
 from config.rules.base import Rule
-from config.rules.fargate import FARGATE_MEMORY_MIB
+from config.rules.fargate import off_table
 from config.rules.obstacles import obstacle
 from config.stack import StackConfig
 from config.topology import Job, environments_of, growing, placing_environments_of, sizes_of
@@ -102,10 +102,7 @@ def _obstacle(config: StackConfig, stage: str, job: Job) -> str:
         elif said.kind == "type":
             found.append(said.message)
     if any(isinstance(e, FargateEnvironment) for e in environments_of(config, job.queue).values()):
-        sizes = FARGATE_MEMORY_MIB.get(job.vcpus, ())
-        if sizes and job.memory_mib not in sizes:
-            return (
-                f"Fargate pairs {job.vcpus:g} vCPUs with {sizes[0]} to {sizes[-1]} MiB in steps"
-                f" of {sizes[1] - sizes[0]}"
-            )
+        off = off_table(job)
+        if off:
+            return off
     return "; ".join(found) if found and all(found) else ""

@@ -12,7 +12,7 @@ from config.problems import Problem
 from config.rules.base import Rule
 from config.stack import StackConfig
 from config.topology import Job, environments_of, jobs, mounting, volume_of
-from config.volumes import LINKED_DIRECTORY, CreatedLustre, FileSystem
+from config.volumes import LINKED_DIRECTORY, CreatedLustre, FileSystem, is_linked
 
 _TAKEN: Final = (
     *("/app", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/root"),
@@ -239,9 +239,7 @@ class TablesGetThere(Rule):
         filled = {written}
         if isinstance(lustre, CreatedLustre) and lustre.link_intermediate:
             filled.add(("lustre", LINKED_DIRECTORY))
-            if written is not None and (
-                written[0] == "lustre" and f"{written[1]}/".startswith(f"{LINKED_DIRECTORY}/")
-            ):
+            if written is not None and written[0] == "lustre" and is_linked(written[1]):
                 yield self.problem(
                     "jobs.preprocess.tables_path",
                     source.tables_path,
