@@ -77,8 +77,10 @@ class SpotMarket:
         script = script_of(self._store.state, environment.resources)
         instance.draining = _DRAINS.search(script) is not None
         watch = _WATCH.search(script)
-        for attempt, node in self.on(instance) if watch else ():
-            asked = _variable(attempt, node, watch["variable"]) if watch else ""
+        if watch is None:
+            return
+        for attempt, node in self.on(instance):
+            asked = _variable(attempt, node, watch["variable"])
             if asked in signal.Signals.__members__:
                 attempt.signal(node, signal.Signals[asked])
 

@@ -22,6 +22,7 @@ from localcloud.batch.tasks import StartError
 from localcloud.iam.access import Access, Denial
 from localcloud.iam.policy_evaluation import resource_policy_decision
 from localcloud.iam.requirement import Requirement
+from localcloud.moto.boot_script import script_of
 from localcloud.moto.state import AwsState
 
 _log = logging.getLogger(__name__)
@@ -185,8 +186,7 @@ class Volumes:
         """The folder of a path of the instance below its mount of Lustre; None where the path is
         one of its own.
         """
-        reference = environment.resources.get("launchTemplate") or {}
-        mount = lustre_mount(self._state.boot_script(reference))
+        mount = lustre_mount(script_of(self._state, environment.resources))
         below = None if mount is None else mount.below(host_path)
         if mount is None or below is None:
             return None

@@ -168,14 +168,6 @@ class Ec2(Backends):
         found = next((each for each in template.versions if str(each.number) == number), None)
         return None if found is None else dict(found.data)
 
-    def boot_script(self, reference: dict[str, str]) -> str:
-        """The user data that a compute environment's launchTemplate gives to instances, as text;
-        empty where there is none.
-        """
-        data = (self.launch_template_data(reference) if reference else None) or {}
-        encoded = data.get("UserData")
-        return "" if encoded is None else str(encoded.decode())
-
     def route_table(self, subnet: Any) -> Any | None:
         """The route table that a subnet uses: its own, or its VPC's main one."""
         tables = [

@@ -204,6 +204,13 @@ def forward(cloud: LocalCloud, hour: int, zone: ZoneInfo) -> datetime:
 
 
 @pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """A cloud that is still empty."""
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     directory = tmp_path_factory.mktemp("cloud")
     image = tmp_path_factory.mktemp("image")

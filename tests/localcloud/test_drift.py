@@ -4,7 +4,6 @@ it back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,6 @@ from tests.localcloud.drifts import DRIFTS
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {"batch-reference:slack-webhook-url": "https://hooks.slack.com/services/T0/B0/x"}
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
-        yield cloud
 
 
 @pytest.fixture

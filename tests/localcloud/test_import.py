@@ -33,12 +33,6 @@ UNTOLD = {
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
-        yield cloud
-
-
-@pytest.fixture(scope="module")
 def provider(cloud: LocalCloud) -> Provider:
     return Provider(client=cloud.client, config={"aws:region": cloud.region}, preview=False)
 

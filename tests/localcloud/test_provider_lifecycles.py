@@ -4,7 +4,6 @@ to make.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +57,6 @@ def steps(deployment: Deployment) -> list[str]:
     return sorted(
         f"{step.operation} {step.name}" for step in deployment.steps if step.operation != "same"
     )
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
-        yield cloud
 
 
 def test_the_budget_stop_follows_its_section_and_goes(cloud: LocalCloud, tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ from localcloud.deployment.provider.calls import NAMES, Aws, ProviderError
 from localcloud.deployment.provider.network import route_id
 
 _OWNER: Final = re.compile(r"(?P<bucket>[^,]+)(?:,(?P<expectedBucketOwner>\d{12}))?")
+_ARN_AS_ID: Final = (re.compile(r"(?P<id>arn:.+)"), "its ARN")
+_ARN: Final = (re.compile(r"(?P<arn>arn:.+)"), "its ARN")
+_FILE_SYSTEM: Final = (re.compile(r"(?P<fileSystemId>fs-\w+)"), "the file system's")
 _FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
-    "batch/jobDefinition:JobDefinition": (re.compile(r"(?P<arn>arn:.+)"), "its ARN"),
-    "batch/jobQueue:JobQueue": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
-    "batch/schedulingPolicy:SchedulingPolicy": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
+    "batch/jobDefinition:JobDefinition": _ARN,
+    "batch/jobQueue:JobQueue": _ARN_AS_ID,
+    "batch/schedulingPolicy:SchedulingPolicy": _ARN_AS_ID,
     "budgets/budget:Budget": (re.compile(r"(?P<accountId>\d{12}):(?P<name>.+)"), "account:name"),
     "budgets/budgetAction:BudgetAction": (
         re.compile(r"(?P<accountId>\d{12}):(?P<actionId>[^:]+):(?P<budgetName>.+)"),
@@ -41,12 +44,9 @@ _FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
         re.compile(r"(?P<subnetId>subnet-\w+)/(?P<routeTableId>rtb-\w+)"),
         "subnet/table",
     ),
-    "efs/backupPolicy:BackupPolicy": (re.compile(r"(?P<fileSystemId>fs-\w+)"), "the file system's"),
-    "efs/fileSystemPolicy:FileSystemPolicy": (
-        re.compile(r"(?P<fileSystemId>fs-\w+)"),
-        "the file system's",
-    ),
-    "iam/policy:Policy": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
+    "efs/backupPolicy:BackupPolicy": _FILE_SYSTEM,
+    "efs/fileSystemPolicy:FileSystemPolicy": _FILE_SYSTEM,
+    "iam/policy:Policy": _ARN_AS_ID,
     "iam/rolePolicy:RolePolicy": (re.compile(r"(?P<role>[^:]+):(?P<name>[^:]+)"), "role:name"),
     "iam/rolePolicyAttachment:RolePolicyAttachment": (
         re.compile(r"(?P<role>[^/]+)/(?P<policyArn>arn:.+)"),
@@ -64,15 +64,15 @@ _FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
         re.compile(r"(?P<groupName>[^/]+)/(?P<name>[^/]+)"),
         "group/name",
     ),
-    "secretsmanager/secret:Secret": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
+    "secretsmanager/secret:Secret": _ARN_AS_ID,
     "secretsmanager/secretVersion:SecretVersion": (
         re.compile(r"(?P<secretId>arn:[^|]+)\|(?P<versionId>[^|]+)"),
         "ARN|version",
     ),
-    "sfn/stateMachine:StateMachine": (re.compile(r"(?P<id>arn:.+)"), "its ARN"),
-    "sns/topic:Topic": (re.compile(r"(?P<arn>arn:.+)"), "its ARN"),
+    "sfn/stateMachine:StateMachine": _ARN_AS_ID,
+    "sns/topic:Topic": _ARN,
     "sns/topicPolicy:TopicPolicy": (re.compile(r"(?P<arn>arn:.+)"), "the topic's ARN"),
-    "sns/topicSubscription:TopicSubscription": (re.compile(r"(?P<arn>arn:.+)"), "its ARN"),
+    "sns/topicSubscription:TopicSubscription": _ARN,
     "sqs/queue:Queue": (re.compile(r"(?P<url>https?://.+)"), "its URL"),
     "sqs/queuePolicy:QueuePolicy": (re.compile(r"(?P<queueUrl>https?://.+)"), "the queue's URL"),
 }

@@ -48,29 +48,20 @@ def query_definition(reading: Reading) -> Actual | None:
     return found and {name: found.get(name) for name in names}
 
 
-_BUDGET: Final = Described(
-    service="budgets",
-    operation="DescribeBudget",
-    request={"AccountId": "{owner}", "BudgetName": "{budget}"},
-    at="Budget",
-)
-
-
 def budget(reading: Reading) -> Actual | None:
     """A budget, its notifications and their subscribers; its id is `account:name`."""
     account, _, name = reading.id.partition(":")
-    named = {"AccountId": account, "BudgetName": name}
-    told = reading.maybe("budgets", "DescribeBudget", **named)
-    if not told:
-        return None
-    found = told["Budget"]
     values = {**reading.values, "owner": account, "budget": name}
-    plainly = _BUDGET(replace(reading, values=values)) or {}
+    return _BUDGET(replace(reading, values=values))
+
+
+def _around_budget(reading: Reading, found: Found) -> Found:
+    account, _, name = reading.id.partition(":")
+    named = {"AccountId": account, "BudgetName": name}
     listed = reading.send("budgets", "DescribeNotificationsForBudget", **named)
     notifications = [_watched(reading, named, each) for each in listed.get("Notifications", [])]
     filters = found.get("CostFilters", {})
     return {
-        **plainly,
         "metrics": next(iter(found.get("Metrics", [])), None),
         "name": name,
         "accountId": account,
@@ -82,6 +73,15 @@ def budget(reading: Reading) -> Actual | None:
         "costFilters": [{"name": name, "values": values} for name, values in filters.items()],
         "notifications": notifications,
     }
+
+
+_BUDGET: Final = Described(
+    service="budgets",
+    operation="DescribeBudget",
+    request={"AccountId": "{owner}", "BudgetName": "{budget}"},
+    at="Budget",
+    more=_around_budget,
+)
 
 
 def _watched(reading: Reading, named: Mapping[str, str], each: Found) -> dict[str, Any]:

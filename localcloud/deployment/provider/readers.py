@@ -10,7 +10,7 @@ from localcloud.deployment.provider import readings as more
 from localcloud.deployment.provider.reading import Described, readers
 
 _ARN: Final = {"resourceArn": "{arn}"}
-_OWN_ARN: Final = "arn:{{partition}}:{}:{{region}}:{{account}}:"
+_EC2_ARN: Final = "arn:{partition}:ec2:{region}:{account}:"
 _NONE: Final[Mapping[str, str]] = {}
 _OWNED: Final = {"ownerId": "{account}"}
 
@@ -31,7 +31,7 @@ def _ec2(
     operation: str, member: str, at: str, kind: str, told: Mapping[str, str] = _NONE, **details: Any
 ) -> Described:
     """A resource whose ARN EC2 does not tell; `kind` is the word for it there."""
-    arn = {"arn": f"{_OWN_ARN.format('ec2')}{kind}/{{id}}"} if kind else {}
+    arn = {"arn": f"{_EC2_ARN}{kind}/{{id}}"} if kind else {}
     return Described(
         service="ec2",
         operation=operation,
@@ -183,7 +183,7 @@ readers(
             request={"GroupNames": ["{id}"]},
             at="PlacementGroups.0",
             rename={"name": "GroupName", "placementGroupId": "GroupId"},
-            told={"arn": f"{_OWN_ARN.format('ec2')}placement-group/{{id}}"},
+            told={"arn": f"{_EC2_ARN}placement-group/{{id}}"},
             absent={"State": ("deleted", "deleting")},
         ),
         "ec2/launchTemplate:LaunchTemplate": network_readings.launch_template,
