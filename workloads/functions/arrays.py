@@ -49,6 +49,16 @@ def children(batch: Any, parent: str, *statuses: str) -> Iterator[dict[str, Any]
             yield from page["jobSummaryList"]
 
 
+def machines(batch: Any, job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The job, or the children of an array that have run, each of which reserves its part of the
+    stage's machines.
+    """
+    if not is_parent(job):
+        return [job]
+    ran = children(batch, str(job["jobId"]), "RUNNING", "SUCCEEDED", "FAILED")
+    return list(describe(batch, [child["jobId"] for child in ran]))
+
+
 def notifying_child(batch: Any, parent: str) -> dict[str, Any] | None:
     """Description of the child that failed first for a reason of its own, or else of any that
     failed; None where none has.

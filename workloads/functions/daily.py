@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as time_of_day
 from typing import Any, Final, Self
@@ -24,7 +24,7 @@ from dateutil.tz import gettz  # type: ignore[import-untyped]
 
 from workloads import contract, metrics, names
 from workloads.contract import ContractError, Run, Upload
-from workloads.functions import clients, forms, settings
+from workloads.functions import asking, clients, forms, settings
 from workloads.functions.embedded import publish
 from workloads.functions.log import log
 from workloads.functions.progress import how_far
@@ -182,7 +182,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         "missing": missing,
         "unfinished": len(late),
         "begun": len(begun),
-        "work": _bounded([event_of(file.upload) for file in (*waiting, *under_way)]),
+        "work": _bounded([asking.event_of(asdict(file.upload)) for file in (*waiting, *under_way)]),
     }
 
 
@@ -194,16 +194,6 @@ def _zone(name: str) -> tzinfo:
     if found is None:
         raise ValueError(f"time zone {name} is not known here")
     return found
-
-
-def event_of(upload: Upload) -> dict[str, Any]:
-    """What the submit function is called with in place of S3's event."""
-    return {
-        "detail": {
-            "bucket": {"name": upload.bucket},
-            "object": {"key": upload.key, "etag": upload.etag},
-        }
-    }
 
 
 def _files(bucket: str, table: str, day: date) -> tuple[list[FileOfDay], list[str]]:
@@ -275,13 +265,7 @@ def _named(late: Sequence[FileOfDay]) -> list[str]:
 
 
 def _begin(upload: Upload) -> None:
-    """Asks the submit function, and does not wait: what it fails on is tried again and then kept,
-    as with S3's own events.
-    """
-    function = contract.require_env(contract.ENV_SUBMIT_FUNCTION)
-    clients.functions().invoke(
-        FunctionName=function, InvocationType="Event", Payload=json.dumps(event_of(upload)).encode()
-    )
+    asking.ask(asdict(upload))
     log("run begun without its event", run_id=upload.run_id, key=upload.key)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads.contract import Run
-from workloads.functions import clients, slack
+from workloads.functions import clients, run_messages, slack
 from workloads.functions.log import log
 from workloads.functions.notification_log import Notification, NotificationLog
 from workloads.functions.webhook import tell
@@ -27,7 +27,7 @@ def tell_forbidden(run: Run, reason: str) -> None:
     notification_log = NotificationLog(clients.metrics_table())
     if not notification_log.begin(notification):
         return
-    title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run has not begun"
+    title = run_messages.title(run, None, "the run has not begun")
     message = slack.Message(
         text=f"{title}: a policy forbids it",
         blocks=(

@@ -7,7 +7,6 @@ wait for it: the notify function asks the submit function to take the run up at 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -17,11 +16,11 @@ from boto3.dynamodb.conditions import Attr
 
 from workloads import contract
 from workloads.contract import Run, Stage, Upload
-from workloads.functions import arrays, clients
+from workloads.functions import arrays, asking
 from workloads.functions.log import log
 from workloads.functions.losses import ends_elsewhere
 from workloads.functions.reasons import explain
-from workloads.functions.state_items import Claim
+from workloads.functions.state_items import Claim, attempt_of
 from workloads.functions.states import RunStates
 
 Outcome = Literal["fallback"]
@@ -72,29 +71,15 @@ def _ask(states: RunStates, run: Run, job_id: str, *, is_array: bool) -> bool:
     Returns False where that cannot be: a run that was submitted by hand has no upload, and a shard
     whose own code failed would fail again; its own event tells of it.
     """
-    function = os.environ.get(contract.ENV_SUBMIT_FUNCTION, "")
     found: Mapping[str, Any] = states.get(run).get("upload") or {}
-    if not function or not found.get("etag"):
+    if not os.environ.get(contract.ENV_SUBMIT_FUNCTION) or not found.get("etag"):
         return False
     if is_array:
         batch = boto3.client("batch")
         failed = [child["jobId"] for child in arrays.children(batch, job_id, "FAILED")]
         if not all(map(ends_elsewhere, arrays.describe(batch, failed))):
             return False
-    detail = {
-        "bucket": {"name": found["bucket"]},
-        "object": {
-            "key": found["key"],
-            "etag": found["etag"],
-            "version-id": found.get("version_id") or "",
-        },
-        "instead_of": job_id,
-    }
-    clients.functions().invoke(
-        FunctionName=function,
-        InvocationType="Event",
-        Payload=json.dumps({"detail": detail}).encode(),
-    )
+    asking.ask(found, instead_of=job_id)
     return True
 
 
@@ -128,31 +113,16 @@ def claim(
         return states.claim(run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms)
     if state != "SUBMITTED" or jobs.get("analysis") != instead_of:
         return state
-    attempt = int(found.get("attempt") or 1) + 1
-    kept: dict[Stage, str] = {s: job for s, job in jobs.items() if s == "preprocess"}
-    taken = states.update(
-        run,
-        {
-            "state": "CLAIMED",
-            "claim_token": token,
-            "claim_expires_ms": expires_ms,
-            "first_claimed_ms": now_ms,
-            "jobs": kept,
-            "attempt": attempt,
-            "replaced": instead_of,
-        },
-        Attr("state").eq("SUBMITTED") & Attr("jobs.analysis").eq(instead_of),
-        remove=("submitted_at",),
-    )
-    if not taken:
+    changes = {
+        "state": "CLAIMED",
+        "claim_token": token,
+        "claim_expires_ms": expires_ms,
+        "first_claimed_ms": now_ms,
+        "jobs": {stage: job for stage, job in jobs.items() if stage == "preprocess"},
+        "attempt": attempt_of(found) + 1,
+        "replaced": instead_of,
+    }
+    condition = Attr("state").eq("SUBMITTED") & Attr("jobs.analysis").eq(instead_of)
+    if not states.update(run, changes, condition, remove=("submitted_at",)):
         return "CLAIMED"
-    return Claim(
-        run=run,
-        token=token,
-        first_claimed_ms=now_ms,
-        jobs=kept,
-        taken_over=False,
-        attempt=attempt,
-        replaced=instead_of,
-        killed=tuple(found.get("killed") or ()),
-    )
+    return Claim.of(run, {**found, **changes}, taken_over=False)

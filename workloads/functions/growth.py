@@ -14,7 +14,6 @@ of the same job is told from the failure of the next one.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,9 +24,9 @@ from boto3.dynamodb.conditions import Attr
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
 from workloads.formats import now
-from workloads.functions import arrays, clients, forms, slack
+from workloads.functions import arrays, asking, clients, forms, slack
 from workloads.functions.log import log
-from workloads.functions.state_items import CLAIMED, Claim
+from workloads.functions.state_items import CLAIMED, Claim, attempt_of
 from workloads.functions.states import RunStates
 from workloads.functions.webhook import tell
 from workloads.runtime.quoting import quoted
@@ -91,20 +90,7 @@ def begin_again(
         log("shard killed for its memory", run_id=run.run_id, job_id=job_id)
         return {"outcome": "the other shards end first", "run_id": run.run_id}
     forms.check(item, _UNDER_WAY, what=f"the state item of run {run.run_id}")
-    upload: Mapping[str, Any] = item["upload"]
-    found = {"key": upload["key"], "etag": upload["etag"]}
-    if upload.get("version_id"):
-        found["version-id"] = upload["version_id"]
-    asked = {
-        "bucket": {"name": upload["bucket"]},
-        "object": found,
-        "killed": {"stage": stage, "job_id": own},
-    }
-    clients.functions().invoke(
-        FunctionName=contract.require_env(contract.ENV_SUBMIT_FUNCTION),
-        InvocationType="Event",
-        Payload=json.dumps({"detail": asked}).encode(),
-    )
+    asking.ask(item["upload"], killed={"stage": stage, "job_id": own})
     log("run begins again with more memory", run_id=run.run_id, stage=stage, memory_mib=more[0])
     return {"outcome": "begins again", "run_id": run.run_id, "memory_mib": more[0]}
 
@@ -198,28 +184,18 @@ class GrowingStates(RunStates):
         earlier = STAGES[: STAGES.index(stage)]
         jobs: Any = {each: item["jobs"][each] for each in earlier if each in item["jobs"]}
         entry = {"stage": stage, "job_id": killed.job_id, "memory_mib": more[0], "at": now()}
-        entries = [*before, entry]
         changes = {
             "state": "CLAIMED",
             "claim_token": token,
             "claim_expires_ms": expires_ms,
             "jobs": jobs,
-            "attempt": int(item.get("attempt") or 1) + 1,
-            "killed": entries,
+            "attempt": attempt_of(item) + 1,
+            "killed": [*before, entry],
         }
         condition = Attr("state").eq("SUBMITTED") & Attr(f"jobs.{stage}").eq(killed.job_id)
         if not self.update(run, changes, condition, remove=("execution_arn", "submitted_at")):
             return "CLAIMED"
-        return Claim(
-            run=run,
-            token=token,
-            first_claimed_ms=int(item["first_claimed_ms"]),
-            jobs=jobs,
-            taken_over=False,
-            attempt=changes["attempt"],
-            replaced=str(item.get("replaced") or ""),
-            killed=tuple(entries),
-        )
+        return Claim.of(run, {**item, **changes}, taken_over=False)
 
 
 def tell_more(run: Run, claim: Claim) -> None:

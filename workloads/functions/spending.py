@@ -136,7 +136,7 @@ def spending_of(
             batch, [job_id for job_id in ids if not jobs or job_id != jobs[0]["jobId"]]
         )
         found = _by_job(
-            spent for job in jobs if (spent := _spent(job, _machines(batch, job))) is not None
+            spent for job in jobs if (spent := _spent(job, arrays.machines(batch, job))) is not None
         )
     except (ClientError, BotoCoreError) as error:
         log("cost not known", run_id=run.run_id, reason=str(error))
@@ -164,19 +164,6 @@ def _by_job(each: Iterable[Spent]) -> list[Spent]:
             )
         )
     return list(found.values())
-
-
-def _machines(batch: Any, job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The job, or the children of an array, each of which reserves its part of the stage's
-    machines.
-    """
-    if not arrays.is_parent(job):
-        return [job]
-    ids = [
-        child["jobId"]
-        for child in arrays.children(batch, str(job["jobId"]), "RUNNING", "SUCCEEDED", "FAILED")
-    ]
-    return list(arrays.describe(batch, ids)) if ids else []
 
 
 def _spent(job: Mapping[str, Any], machines: Sequence[Mapping[str, Any]]) -> Spent | None:

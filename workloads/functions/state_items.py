@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from workloads.contract import Run, RunState, Stage, Upload
 from workloads.functions import forms
@@ -65,6 +65,21 @@ class Claim:
     killed: tuple[Mapping[str, Any], ...] = ()
     """Jobs of this attempt and those before it that were killed for their memory, see growth.py."""
 
+    @classmethod
+    def of(cls, run: Run, item: Mapping[str, Any], *, taken_over: bool) -> Self:
+        """The claim that a state item stands for."""
+        jobs: Any = item["jobs"]
+        return cls(
+            run=run,
+            token=item["claim_token"],
+            first_claimed_ms=int(item["first_claimed_ms"]),
+            jobs=dict(jobs),
+            taken_over=taken_over,
+            attempt=attempt_of(item),
+            replaced=str(item.get("replaced") or ""),
+            killed=tuple(item.get("killed") or ()),
+        )
+
     @property
     def memory_mib(self) -> dict[str, int]:
         """Stage -> what it asks for in place of what its job definition says."""
@@ -104,6 +119,11 @@ def new_item(run: Run, upload: Upload, state: RunState, now_ms: int) -> dict[str
             "version_id": upload.version_id,
         },
     }
+
+
+def attempt_of(item: Mapping[str, Any]) -> int:
+    """Which time it is that the run was begun."""
+    return int(item.get("attempt") or 1)
 
 
 def standing(item: Mapping[str, Any], job_id: str, *, created_ms: int, now_ms: int) -> Standing:

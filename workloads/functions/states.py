@@ -12,7 +12,7 @@ both ends create it. An ended run can be ended again only by a job that was crea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from boto3.dynamodb.conditions import Attr
@@ -27,14 +27,15 @@ from workloads.functions.state_items import (
     Claim,
     ClaimLostError,
     NotificationLeasedError,
+    attempt_of,
     new_item,
 )
+from workloads.run_index import ENDED
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
     from mypy_boto3_dynamodb.service_resource import Table
 
-_ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 _OPEN: Final = ("WAITING", "CLAIMED", "SUBMITTED")
 _SPENT: Final = ("seconds", "usd", "spent", "reclaimed", "replaced", "killed")
 """Attributes that say what a run took and cost, and of which jobs besides the last ones."""
@@ -80,34 +81,21 @@ class RunStates:
             "jobs": {},
         }
         if self._put_new(item):
-            return _first_claim(run, item)
+            return Claim.of(run, item, taken_over=False)
         found = self.get(run)
         state = str(found.get("state") or "CLAIMED")
         if state == "WAITING":
             return self._claim_waiting(run, item)
-        if again and state in _ENDED:
+        if again and state in ENDED:
             return self._claim_again(run, item, found)
         if state != "CLAIMED" or int(found.get("claim_expires_ms") or now_ms) >= now_ms:
             return state
         forms.check(found, CLAIMED, what=f"the state item of run {run.run_id}")
-        taken = self.update(
-            run,
-            {"claim_token": token, "claim_expires_ms": expires_ms},
-            Attr("state").eq("CLAIMED") & Attr("claim_token").eq(found["claim_token"]),
-        )
-        if not taken:
+        changes = {"claim_token": token, "claim_expires_ms": expires_ms}
+        held = Attr("state").eq("CLAIMED") & Attr("claim_token").eq(found["claim_token"])
+        if not self.update(run, changes, held):
             return "CLAIMED"
-        jobs: Any = found["jobs"]
-        return Claim(
-            run=run,
-            token=token,
-            first_claimed_ms=int(found["first_claimed_ms"]),
-            jobs=dict(jobs),
-            taken_over=True,
-            attempt=_attempt(found),
-            replaced=str(found.get("replaced") or ""),
-            killed=tuple(found.get("killed") or ()),
-        )
+        return Claim.of(run, {**found, **changes}, taken_over=True)
 
     def wait(self, run: Run, upload: Upload, *, now_ms: int) -> str:
         """Notes an upload that a pause holds back, unless it has a run; returns the state of its
@@ -121,12 +109,11 @@ class RunStates:
         changes = {name: value for name, value in item.items() if name not in run.state_key}
         if not self.update(run, changes, Attr("state").eq("WAITING")):
             return "CLAIMED"
-        return _first_claim(run, item)
+        return Claim.of(run, item, taken_over=False)
 
     def _claim_again(self, run: Run, item: dict[str, Any], found: dict[str, Any]) -> Claim | str:
         forms.check(found, {"ended_ms": forms.WHOLE}, what=f"the state item of run {run.run_id}")
         # `ended_ms` stays, by which late events of the old jobs are told from those of the new ones
-        attempt = _attempt(found) + 1
         names = (
             "run_id",
             "state",
@@ -136,9 +123,10 @@ class RunStates:
             "jobs",
             "upload",
         )
+        changes = {**{name: item[name] for name in names}, "attempt": attempt_of(found) + 1}
         taken = self.update(
             run,
-            {**{name: item[name] for name in names}, "attempt": attempt},
+            changes,
             Attr("state").eq(found["state"]) & Attr("ended_ms").eq(found["ended_ms"]),
             remove=(
                 "failure",
@@ -152,7 +140,7 @@ class RunStates:
         )
         if not taken:
             return "CLAIMED"
-        return replace(_first_claim(run, item), attempt=attempt)
+        return Claim.of(run, changes, taken_over=False)
 
     def write_jobs(self, claim: Claim, jobs: dict[Stage, str], *, submitted_at: str = "") -> None:
         """Writes down the job ids, and with `submitted_at` that they are all there.
@@ -375,21 +363,6 @@ class RunStates:
             _only_condition(error)
             return False
         return True
-
-
-def _first_claim(run: Run, item: Mapping[str, Any]) -> Claim:
-    """The claim that an item which was just written stands for: no job was submitted yet."""
-    return Claim(
-        run=run,
-        token=item["claim_token"],
-        first_claimed_ms=item["first_claimed_ms"],
-        jobs={},
-        taken_over=False,
-    )
-
-
-def _attempt(item: Mapping[str, Any]) -> int:
-    return int(item.get("attempt") or 1)
 
 
 def _only_condition(error: ClientError) -> None:

@@ -101,7 +101,7 @@ class Page:
         costs = [row.usd for row in self.rows if row.usd is not None]
         ended = ("SUCCEEDED", "FAILED", "CANCELLED")
         tiles = [(name.capitalize(), f"{by_state[name]:,}") for name in ended]
-        tiles.append(("Not ended", f"{len(self.rows) - sum(map(by_state.get, ended, (0,) * 3)):,}"))
+        tiles.append(("Not ended", f"{sum(not row.ended for row in self.rows):,}"))
         tiles.append(("Cost", formats.dollars(sum(costs)) if costs else formats.DASH))
         inner = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles)
         return f'<dl class="tiles" id="tiles">{inner}</dl>'

@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 _CLIENT: Final = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 4})
 """A figure is not worth a long wait for a service that a network may not lead to."""
-_RAN: Final = ("SUCCEEDED", "FAILED", "RUNNING")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +60,9 @@ def look(run: Run, states: RunStates, usd_per_hour: Mapping[str, float]) -> Pric
 
 
 def _lost(batch: Any, job_id: str, usd_per_hour: float | None) -> Reclaimed:
-    found = arrays.describe(batch, [job_id])
-    shards = 1
-    if found and arrays.is_parent(found[0]):
-        shards = int(found[0]["arrayProperties"]["size"])
-        ids = [child["jobId"] for child in arrays.children(batch, job_id, *_RAN)]
-        found = arrays.describe(batch, ids) if ids else []
+    job = next(iter(arrays.describe(batch, [job_id])), None)
+    if job is None:
+        return reclaimed((), usd_per_hour)
+    shards = (job.get("arrayProperties") or {}).get("size") or 1
     of_one = None if usd_per_hour is None else usd_per_hour / shards
-    return reclaimed(found, of_one)
+    return reclaimed(arrays.machines(batch, job), of_one)

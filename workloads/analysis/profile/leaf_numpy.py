@@ -133,7 +133,8 @@ class NumpyProfile:
         each = column_moments.moments(sums, missing, infinite)
         careful = rows <= FEW or bool(sums.heavy[places].any())
         if tiles is None:
-            tiles, careful = self._complete(values, rests, places, done, careful=careful)
+            frame = sums.frame.take(places)
+            tiles, careful = self._complete(values, rests, places, done, frame, careful=careful)
             self._share(self._tasks(tiles, careful=careful))
         elif careful and not tried:
             self._share(self._tasks(tiles, careful=True))
@@ -146,10 +147,11 @@ class NumpyProfile:
         rests: Rests,
         places: Integers,
         done: Sequence[_Columns],
+        frame: Frame,
         *,
         careful: bool,
     ) -> tuple[_Tiles, bool]:
-        """The rows without a gap, and whether they need care."""
+        """The rows without a gap, and whether they need care; `frame` is of all that are finite."""
         finite = {
             place: one.finite for one in done if one.finite is not None for place in one.places
         }
@@ -157,7 +159,6 @@ class NumpyProfile:
         beside = {at: rests[place] for at, place in enumerate(places.tolist()) if place in rests}
         values = _some(values, places)
         if not gaps:
-            frame = Frame.joined([one.sums.frame for one in done]).take(places)
             return _Tiles(values=values, rests=beside, frame=frame), careful
         complete = np.logical_and.reduce(gaps)
         values = values[:, complete]
