@@ -10,8 +10,8 @@ from typing import Any, Final
 from boto3.dynamodb.types import TypeDeserializer
 
 from workloads.contract import STAGES, Run, Stage
+from workloads.run_index import ENDED
 
-ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 _POLL_SECONDS: Final = 0.2
 
 

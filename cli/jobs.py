@@ -8,15 +8,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from cli.documents import Attempt, Part, StageJob
 from cli.target import Target
-from workloads.contract import STAGES, Stage
+from workloads.contract import FALLBACK_ENDING, STAGES, Stage
 from workloads.functions import arrays
-
-FALLBACK: Final = "-fallback"
-"""How the name of a job ends that took the place of an analysis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +73,7 @@ def document(target: Target, stage: Stage, job: Mapping[str, Any]) -> StageJob:
     container = job.get("container") or {}
     return {
         "stage": stage,
-        "fallback": str(job.get("jobName") or "").endswith(FALLBACK),
+        "fallback": str(job.get("jobName") or "").endswith(FALLBACK_ENDING),
         "job_id": str(job["jobId"]),
         "job_name": str(job["jobName"]),
         "status": str(job["status"]),

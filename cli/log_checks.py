@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from cli.jobs import FALLBACK
 from config.stack import NAMESPACE
-from workloads.contract import STAGES
+from workloads.contract import FALLBACK_ENDING, STAGES
 
 if TYPE_CHECKING:
     from cli.questions import Questions
@@ -174,7 +173,7 @@ def _last_jobs(asked: Questions, end: datetime) -> dict[str, datetime]:
                 filters=[{"name": "AFTER_CREATED_AT", "values": [since]}],
             ):
                 for job in jobs["jobSummaryList"]:
-                    stage = str(job["jobName"]).removesuffix(FALLBACK).rpartition("-")[2]
+                    stage = str(job["jobName"]).removesuffix(FALLBACK_ENDING).rpartition("-")[2]
                     began, ended = _moment(job, "startedAt"), _moment(job, "stoppedAt")
                     if began is not None and ended is not None and ended <= end:
                         found[stage] = max(found.get(stage, began), began)

@@ -164,6 +164,8 @@ RUN_SUCCEEDED_EVENT: Final = "Run Succeeded"
 """
 OWN_STOP: Final = "Stopped by the "
 """How a reason begins for which this program itself ends a job."""
+FALLBACK_ENDING: Final = "-fallback"
+"""How the name of a job ends that took the place of an analysis."""
 FALLBACK_TAG: Final = "pipeline-fallback"
 """Tag of a job whose failure need not be the end of its run, which goes on with another job; its
 value is one of the next three.

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from botocore.exceptions import ClientError
 
 from workloads import contract
-from workloads.contract import STAGES, ContractError, Stage, Upload
+from workloads.contract import FALLBACK_ENDING, STAGES, ContractError, Stage, Upload
 from workloads.formats import now
 from workloads.functions import clients
 from workloads.functions.state_items import Claim
@@ -89,7 +89,7 @@ def execution_input(
         "from": first,
         "attempt": str(claim.attempt),
         "key": run.state_key,
-        "jobs": {**names, "fallback": f"{names['analysis']}-fallback"},
+        "jobs": {**names, "fallback": f"{names['analysis']}{FALLBACK_ENDING}"},
         # what a stage overrides of its job definition; the machine of a stack without growth reads
         # none of it
         "resources": {stage: _resources(claim, stage) for stage in STAGES},
