@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,8 +29,6 @@ from workloads.functions.losses import Reclaimed, decimal, reclaimed, together
 from workloads.functions.states import RunStates
 
 _FALLBACK = "fallback"
-
-_UNPRICED: Final = "cost not known"
 
 
 @dataclass(frozen=True, kw_only=True)
