@@ -103,6 +103,7 @@ def power_sums(
     download: Callable[[Array], npt.NDArray[Any]] = as_it_is,
     room: Array | None = None,
     seen: tuple[Extremes, Frame] | None = None,
+    *,
     first: bool = True,
 ) -> PowerSums:
     """Of columns without gaps.

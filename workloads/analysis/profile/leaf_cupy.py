@@ -112,9 +112,7 @@ class CupyProfile:
             cupy.asnumpy(cupy.isnan(values).sum(axis=1)).astype(np.int64),
         )
         counts = cupy.asnumpy(finite.sum(axis=1))
-        added_by_tiles = (
-            not rests and bool((counts == rows).all()) and adds(rows, columns, places)
-        )
+        added_by_tiles = not rests and bool((counts == rows).all()) and adds(rows, columns, places)
         sums = PowerSums.joined(
             [
                 self._column(values, rests, finite, place, int(count), first=not added_by_tiles)
