@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from localcloud.deployment.engine.state import State
-from tests.conformance.book import Change, Stacked, base, changed
+from tests.conformance.book import PROJECT, Change, Stacked, base, changed
 from tests.conformance.book.engines import Outcome, Own, Real, drift
 from tests.conformance.book.server import Aws, elsewhere, here
 from tests.conformance.book.steps import contents, deleted_first, grouped, out_of_order
@@ -45,9 +45,7 @@ class Pair:
 
     def deploy(self) -> list[str]:
         """Makes the stack as its file in the repository is; returns the differences."""
-        self._write(base(self._stack))
-        own, real = self._up()
-        return [*compare(own, real), *self._ends()]
+        return self.turn(())
 
     def play(self, change: Change, *, whole: bool = True) -> tuple[dict[str, Any], list[str]]:
         """Previews a change, and where the `whole` is wanted makes it and takes it back.
@@ -63,24 +61,52 @@ class Pair:
         if change.refused or real.failures:
             return {"refused": change.refused}, told
         if whole:
-            own, real = self._up()
+            own, real = self._both("up")
             found |= {"up": grouped(real.steps), "deleted first": deleted_first(real.steps)}
             told += [f"up: {line}" for line in (*compare(own, real), *self._ends())]
             self._write(base(self._stack))
-            own, real = self._up()
+            own, real = self._both("up")
             found["back"] = grouped(real.steps)
             told += [f"back: {line}" for line in (*compare(own, real), *self._ends())]
         return found, told
+
+    def turn(self, page: Sequence[Change]) -> list[str]:
+        """Makes the changes of a page, and takes back at once what was made before; without any
+        the stack is as its file is. Returns the differences.
+        """
+        self._write(changed(*page) if page else base(self._stack))
+        return [*compare(*self._both("up")), *self._ends()]
+
+    def destroy(self) -> list[str]:
+        """Takes everything away, after its protection; returns the differences and what is left."""
+        whole = base(self._stack)
+        storage = whole.document["config"][f"{PROJECT}:storage"]
+        told = []
+        if storage.pop("protect", False):
+            self._write(whole)
+            told = list(compare(*self._both("up")))
+        told += [*compare(*self._both("destroy")), *self._ends()]
+        for name, cloud, empty, state in zip(
+            ("own", "real"),
+            self.clouds,
+            self._empty,
+            (self.own.state, self.real.state),
+            strict=True,
+        ):
+            left = sorted(_inventory(cloud) - empty)
+            kept = [r.urn for r in (*state.resources, *state.pending_deletion) if r.custom]
+            told += [f"{name} has left {each}" for each in (*left, *kept)[:_MOST]]
+        return told
 
     def _write(self, stacked: Stacked) -> None:
         self.own.write(stacked)
         self.real.write(stacked)
 
-    def _up(self) -> tuple[Outcome, Outcome]:
+    def _both(self, command: Literal["up", "destroy"]) -> tuple[Outcome, Outcome]:
         before = self.own.state, self.real.state
         with ThreadPoolExecutor(max_workers=1) as beside:
-            waiting = beside.submit(self.real.up)
-            found = self.own.up(), waiting.result()
+            waiting = beside.submit(getattr(self.real, command))
+            found = getattr(self.own, command)(), waiting.result()
         for outcome, then, now in zip(
             found, before, (self.own.state, self.real.state), strict=True
         ):
