@@ -6,16 +6,20 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from localcloud.deployment.engine.state import State
 from tests.conformance.book import PROJECT, Change, Stacked, base, changed
 from tests.conformance.book.engines import Outcome, Own, Real, drift
+from tests.conformance.book.reached import config_of
 from tests.conformance.book.server import Aws, elsewhere, here
 from tests.conformance.book.steps import contents, deleted_first, grouped, out_of_order
 from tests.localcloud.inventory import inventory
 
+_OF_OTHERS: Final = "fs-0123456789abcdef0"
+"""In the book: a file system of Amazon EFS that is there already."""
 _MOST: Final = 12
 """Differing resources that are told of one part."""
 
@@ -37,6 +41,7 @@ class Pair:
         self.real = Real(folder / "real", stack, provider=self.clouds[1].provider, bin=bin)
         for engine in (self.own, self.real):
             engine.of_this_project()
+        self._others = [_made_by_others(cloud) for cloud in self.clouds]
         self._empty = [_inventory(cloud) for cloud in self.clouds]
 
     def stop(self) -> None:
@@ -80,9 +85,9 @@ class Pair:
     def destroy(self) -> list[str]:
         """Takes everything away, after its protection; returns the differences and what is left."""
         whole = base(self._stack)
-        storage = whole.document["config"][f"{PROJECT}:storage"]
         told = []
-        if storage.pop("protect", False):
+        if config_of(whole, self._stack).storage.protect:
+            whole.document["config"].setdefault(f"{PROJECT}:storage", {})["protect"] = False
             self._write(whole)
             told = list(compare(*self._both("up")))
         told += [*compare(*self._both("destroy")), *self._ends()]
@@ -99,8 +104,9 @@ class Pair:
         return told
 
     def _write(self, stacked: Stacked) -> None:
-        self.own.write(stacked)
-        self.real.write(stacked)
+        for engine, theirs in zip((self.own, self.real), self._others, strict=True):
+            text = json.dumps(stacked.document).replace(_OF_OTHERS, theirs)
+            engine.write(replace(stacked, document=json.loads(text)))
 
     def _both(self, command: Literal["up", "destroy"]) -> tuple[Outcome, Outcome]:
         before = self.own.state, self.real.state
@@ -193,6 +199,11 @@ def _apart(left: Any, right: Any) -> str:
     pairs = enumerate(zip(*texts, strict=False))
     at = max(next((index for index, (a, b) in pairs if a != b), 0) - 60, 0)
     return f"own …{texts[0][at:][:200]}, real …{texts[1][at:][:200]}"
+
+
+def _made_by_others(cloud: Aws) -> str:
+    made = cloud.client("efs").create_file_system(CreationToken="others", Encrypted=True)
+    return str(made["FileSystemId"])
 
 
 def _inventory(cloud: Aws) -> set[str]:
