@@ -18,7 +18,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 _RUNNING: Final = "RUNNING"
 
 
-class StateMachineDeleting(AWSError):
+class StateMachineDeletingError(AWSError):
     """Refuses what would begin with a machine that ends."""
 
     TYPE = "StateMachineDeleting"
@@ -74,7 +74,7 @@ class MachineDeletions:
         def created(backend: Any, name: str, *given: Any, **named: Any) -> Any:
             for arn in list(self._deleting):
                 if arn.rpartition(":")[2] == name:
-                    raise StateMachineDeleting(arn)
+                    raise StateMachineDeletingError(arn)
             return make(backend, name, *given, **named)
 
         def started(backend: Any, state_machine_arn: str, *given: Any, **named: Any) -> Any:
@@ -101,7 +101,7 @@ class MachineDeletions:
 
     def _refuse(self, arn: str) -> None:
         if arn in self._deleting:
-            raise StateMachineDeleting(arn)
+            raise StateMachineDeletingError(arn)
 
 
 def _executions(backend: Any, arn: str) -> list[Any]:

@@ -104,9 +104,13 @@ class Pair:
         return told
 
     def _write(self, stacked: Stacked) -> None:
-        for engine, theirs in zip((self.own, self.real), self._others, strict=True):
-            text = json.dumps(stacked.document).replace(_OF_OTHERS, theirs)
-            engine.write(replace(stacked, document=json.loads(text)))
+        own, real = (
+            replace(stacked, document=json.loads(text.replace(_OF_OTHERS, theirs)))
+            for text in [json.dumps(stacked.document)]
+            for theirs in self._others
+        )
+        self.own.write(own)
+        self.real.write(real)
 
     def _both(self, command: Literal["up", "destroy"]) -> tuple[Outcome, Outcome]:
         before = self.own.state, self.real.state
