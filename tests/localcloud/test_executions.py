@@ -13,6 +13,7 @@ import pytest
 from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 
+from localcloud.services.execution_waits import PACE
 from tests.localcloud.conftest import Stage, until
 
 ENDS = {"ExecutionAborted", "ExecutionFailed", "ExecutionSucceeded", "ExecutionTimedOut"}
@@ -110,3 +111,18 @@ def test_a_second_stop_and_a_stop_after_the_end_change_nothing(stage: Stage) -> 
     assert waiting.status(execution) == "ABORTED"
     assert (machine.counted("ExecutionsSucceeded"), machine.counted("ExecutionsAborted")) == (1, 0)
     assert waiting.counted("ExecutionsAborted") == 1
+
+
+def test_a_wait_lasts_a_part_of_its_seconds_and_until_its_moment(stage: Stage) -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=3)
+    states = {
+        "Wait": {"Type": "Wait", "Seconds": 5, "Next": "Until"},
+        "Until": {"Type": "Wait", "Timestamp": moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "End": True},
+    }
+    machine = Machine(stage, {"StartAt": "Wait", "States": states})
+    began = time.monotonic()
+    execution = machine.start()
+    until(lambda: "WaitStateExited" in machine.history(execution), what="the wait does not end")
+    assert time.monotonic() - began >= 5 * PACE
+    until(lambda: machine.status(execution) == "SUCCEEDED", what="the moment does not come")
+    assert datetime.now(UTC) >= moment.replace(microsecond=0)
