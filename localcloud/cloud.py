@@ -84,6 +84,7 @@ class LocalCloud:
         account_id: Of everything in it.
         engine: The container engine, where one was asked for.
         deployer: The key of the one who may do everything; new with each cloud.
+        pending: Events and functions that are under way.
         slack: The incoming webhook (`url`, `messages`, `fail_next`).
         batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
         transitions_throttled: While it is set, no execution of a state machine enters another
@@ -179,7 +180,7 @@ class LocalCloud:
             role_client=self._role_client,
             invoke_function=functions.invoke_async,
         )
-        bus = EventBus(state, access, targets)
+        self.pending, bus = functions.pending, EventBus(state, access, targets, functions.pending)
         self._schedules = Schedules(state, targets, bus.submit, self.now)
         server = HttpServer(self._answer, self._wanted_port)
         self.port = server.port
