@@ -66,11 +66,12 @@ def test_what_a_killed_job_left_is_taken_away_and_what_another_uses_stays(scratc
         "    print('ready', flush=True)\n"
         "    input()\n"
     )
-    started = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with (
-        subprocess.Popen([sys.executable, "-c", code], **started) as killed,
-        subprocess.Popen([sys.executable, "-c", code], **started) as alive,
-    ):
+
+    def started() -> subprocess.Popen[str]:
+        command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    with started() as killed, started() as alive:
         for process in (killed, alive):
             assert process.stdout is not None
             process.stdout.readline()
