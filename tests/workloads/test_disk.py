@@ -30,7 +30,7 @@ class Usage(NamedTuple):
 
 
 @pytest.fixture
-def scratch(tmp_path, monkeypatch) -> Path:
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(contract.ENV_SCRATCH_PATH, str(tmp_path))
     return tmp_path
 
