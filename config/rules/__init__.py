@@ -102,6 +102,7 @@ RULES: Final[tuple[Rule, ...]] = (
     spot.OnDemandQueueHasNoSpot(),
     spot.SpotAttemptsLeaveSome(),
     spot.OneJobTakesThePlace(),
+    spot.ReclaimsAreCounted(),
     network.ZoneIndexExists(),
     network.ZonesHaveRoom(),
     network.SeveralZones(),
