@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from config.base import BrokenFieldError
+from config.disks import Scratch
 from config.environments import Environment, FargateEnvironment, HpcEnvironment
 from config.facts import InstanceType, instance_type
 from config.jobs import AnalysisJob, PostprocessJob, PreprocessJob
@@ -126,6 +127,11 @@ def instance_types_of(environment: Environment) -> tuple[str, ...]:
         if isinstance(environment, HpcEnvironment)
         else environment.instance_types
     )
+
+
+def scratch_of(environment: Environment) -> Scratch | None:
+    """The disk for temporary files of its instances; none on Fargate."""
+    return None if isinstance(environment, FargateEnvironment) else environment.scratch
 
 
 def minimum_of(environment: Environment) -> int:

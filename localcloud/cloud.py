@@ -26,6 +26,7 @@ from botocore.config import Config
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
 from localcloud.batch.container_engine import Engine
+from localcloud.batch.disks import Disks
 from localcloud.batch.plane import DataPlane
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
@@ -201,7 +202,7 @@ class LocalCloud:
         volumes = Volumes(state, access, fsx, shared)
         self.batch = DataPlane(
             store=store,
-            factory=ContainerFactory(host, state, access, volumes, reachability),
+            factory=ContainerFactory(host, state, access, volumes, Disks(state), reachability),
             publish=functools.partial(_publish, bus, metrics),
             joinable=reachability.problem,
             metadata_urls=lambda task_id: (
