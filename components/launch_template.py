@@ -13,10 +13,8 @@ from components.context import Component, StackContext
 from components.efa import efa_interfaces
 from components.user_data import LustreSource, user_data
 from components.volumes import LUSTRE_HOST_PATH, LustreMount
-from config.environments import HpcEnvironment, OnDemandEnvironment, SpotEnvironment
+from config.environments import HpcEnvironment, InstanceEnvironment, SpotEnvironment
 from config.facts import instance_type
-
-InstanceEnvironment = OnDemandEnvironment | SpotEnvironment | HpcEnvironment
 
 _ROOT_DEVICE: Final = "/dev/xvda"
 """Root of Amazon Linux 2023, which also holds the container images."""
@@ -32,6 +30,8 @@ class LaunchTemplateArgs:
     """Security group of every interface, where the template declares interfaces."""
     lustre: LustreMount | None = None
     """What the instances mount when they boot."""
+    prepared: bool = False
+    """Whether the AMI has the images of the jobs."""
 
 
 class LaunchTemplate(Component):
@@ -67,6 +67,11 @@ class LaunchTemplate(Component):
                     ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
                         volume_size=environment.root_volume_gib,
                         volume_type="gp3",
+                        volume_initialization_rate=(
+                            environment.prepared_image.initialization_mibps
+                            if args.prepared and environment.prepared_image is not None
+                            else None
+                        ),
                         encrypted="true",
                         delete_on_termination="true",
                     ),
@@ -90,7 +95,7 @@ class LaunchTemplate(Component):
                 aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
                 for kind in ("volume", "network-interface")
             ],
-            user_data=_user_data(environment, efa=efa, lustre=args.lustre),
+            user_data=_user_data(environment, efa=efa, args=args),
             tags=args.context.tags,
             opts=self.child(),
         )
@@ -100,13 +105,15 @@ class LaunchTemplate(Component):
 
 
 def _user_data(
-    environment: InstanceEnvironment, *, efa: bool, lustre: LustreMount | None
+    environment: InstanceEnvironment, *, efa: bool, args: LaunchTemplateArgs
 ) -> pulumi.Input[str]:
+    lustre = args.lustre
     made = partial(
         user_data,
         scratch=environment.scratch,
         efa=efa,
         spot=isinstance(environment, SpotEnvironment),
+        prepared=args.prepared,
     )
     if lustre is None:
         return made()

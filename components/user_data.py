@@ -1,5 +1,6 @@
 """What an instance does when it boots, before the container agent starts: jobs kept from the
-instance's role, the watch for the end of a Spot machine, scratch disks, EFA, Lustre.
+instance's role, the watch for the end of a Spot machine, images of the AMI, scratch disks, EFA,
+Lustre.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ done
 EOF
 chmod 755 {_SPOT_WATCH}
 systemd-run --unit=spot-watch --property=Restart=on-failure {_SPOT_WATCH} || echo "spot: nobody watches for the notice" | tee /dev/kmsg >&2
+"""
+
+_PREPARED: Final = r"""#!/bin/bash
+# The images are on the AMI. Jobs name them by digest, so that asking the registry for another under the same name finds none.
+echo ECS_IMAGE_PULL_BEHAVIOR=prefer-cached >> /etc/ecs/ecs.config
 """
 
 _EFA: Final = r"""#!/bin/bash
@@ -125,7 +131,14 @@ class LustreSource:
         )
 
 
-def user_data(*, scratch: bool, efa: bool, spot: bool, lustre: LustreSource | None = None) -> str:
+def user_data(
+    *,
+    scratch: bool,
+    efa: bool,
+    spot: bool,
+    lustre: LustreSource | None = None,
+    prepared: bool = False,
+) -> str:
     """Base64 of a MIME multipart archive of shell scripts.
 
     AWS Batch adds a part of its own, so that plain scripts are refused (AWS Batch user guide,
@@ -135,6 +148,7 @@ def user_data(*, scratch: bool, efa: bool, spot: bool, lustre: LustreSource | No
     scripts = [
         _METADATA,
         *([_SPOT] if spot else []),
+        *([_PREPARED] if prepared else []),
         *([_EFA] if efa else []),
         *([_SCRATCH] if scratch else []),
     ]

@@ -49,6 +49,7 @@ Service = Literal[
     "lustre-250-gib-month",
     "lustre-500-gib-month",
     "lustre-1000-gib-month",
+    "ebs-snapshot-gib-month",
 ]
 
 
