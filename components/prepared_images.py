@@ -247,7 +247,7 @@ def _newest(key: str, plan: Plan, image: aws.imagebuilder.Image) -> pulumi.Outpu
         filters=image.arn.apply(lambda _: filters),  # asked once the image is there
         sort_ascending=False,
     )
-    return found.ids.apply(lambda ids: _first(key, ids))
+    return pulumi.Output.all(image.arn, found.ids).apply(lambda both: _first(key, both[1]))
 
 
 def _first(key: str, ids: Sequence[Any]) -> str:

@@ -79,9 +79,9 @@ def test_other_images_are_another_build_of_the_same_recipe() -> None:
     parameter = "aws:ssm/parameter:Parameter"
     assert OTHER in after.one(parameter).inputs["value"]
     assert CPU not in after.one(parameter).inputs["value"]
-    triggers = [each.one(IMAGE).replacement_trigger for each in (before, after)]
+    triggers = [each.one(IMAGE).options.replacement_trigger for each in (before, after)]
     assert len(set(triggers)) == 2
-    assert all(each.one(IMAGE).retain_on_delete for each in (before, after))
+    assert all(each.one(IMAGE).options.retain_on_delete for each in (before, after))
     assert after.depends_on(after.one(IMAGE), after.one(parameter))
 
 
