@@ -121,5 +121,5 @@ def test_an_ami_is_built_renewed_replaced_and_in_the_end_forgotten(tmp_path: Pat
         assert first["ImageId"] not in remaining
         assert gone not in snapshots
 
-        destroy(stack.state, cloud.client)
+        destroy(ROOT, "local", cloud.client, previous=stack.state)
         assert {each["ImageId"] for each in stack.amis()} == remaining, "leftovers tells of them"
