@@ -57,6 +57,7 @@ class Launches:
     Attributes:
         quotas: Code of a quota -> vCPUs, where it is not ample.
         withheld: Instance types that EC2 has none of at the moment; `*` stands for any type.
+        refused: What EC2 says to every launch, in its own words; empty where it starts them.
     """
 
     def __init__(self, store: Store, now: Callable[[], float]) -> None:
@@ -65,6 +66,7 @@ class Launches:
         self._activities: deque[_Activity] = deque(maxlen=_MOST_ACTIVITIES)
         self.quotas: dict[str, float] = {}
         self.withheld: set[str] = set()
+        self.refused = ""
 
     def failure(
         self,
@@ -80,7 +82,8 @@ class Launches:
         """
         purchase = "spot" if environment.is_spot else "on-demand"
         found = (
-            self._beyond_quota(shape, count, purchase)
+            self._refused(shape)
+            or self._beyond_quota(shape, count, purchase)
             or self._not_offered(environment, shape)
             or self._no_addresses(environment, shape, count, multinode=multinode)
             or self._no_capacity(environment, shape)
@@ -98,6 +101,11 @@ class Launches:
         self._note(environment, f"Launching a new EC2 instance: {instance_id}", "")
 
     # ---- EC2 -------------------------------------------------------------------------------------
+
+    def _refused(self, shape: InstanceShape) -> Failure | None:
+        if not self.refused:
+            return None
+        return Failure(reason=UNDETERMINED, instance_type=shape.name, said=self.refused)
 
     def _beyond_quota(self, shape: InstanceShape, count: int, purchase: str) -> Failure | None:
         quota = quota_of(shape.name, purchase)
