@@ -19,7 +19,13 @@ from typing import Final
 
 from workloads import contract
 from workloads.runtime import env
-from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError, exhausted, no_space
+from workloads.runtime.errors import (
+    EXIT_ENVIRONMENT,
+    StageError,
+    exhausted,
+    free_bytes,
+    no_space,
+)
 
 _PREFIX: Final = "job-"
 _LOCK: Final = ".lock"
@@ -54,10 +60,13 @@ def own_directory(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
             shutil.rmtree(made, ignore_errors=True)
 
 
-def require(needed: int, what: str) -> None:
-    """Raises StageError where temporary files cannot have so many bytes more."""
-    place = Path(tempfile.gettempdir())
-    if shutil.disk_usage(place).free < needed:
+def require(needed: int, what: str, place: Path | None = None) -> None:
+    """Raises StageError where a directory, which need not be there yet, cannot have so many bytes
+    more; by default that of temporary files.
+    """
+    place = Path(tempfile.gettempdir()) if place is None else place
+    free = free_bytes(place)
+    if free is not None and free < needed:
         raise no_space(place, needed=needed, what=what)
 
 
