@@ -1,5 +1,6 @@
 """What an instance does when it boots, before the container agent starts: jobs kept from the
-instance's role, the watch for the end of a Spot machine, scratch disks, EFA, Lustre.
+instance's role, the watch for the end of a Spot machine, images of the AMI, scratch disks, EFA,
+Lustre.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ done
 EOF
 chmod 755 {_SPOT_WATCH}
 systemd-run --unit=spot-watch --property=Restart=on-failure {_SPOT_WATCH} || echo "spot: nobody watches for the notice" | tee /dev/kmsg >&2
+"""
+
+_PREPARED: Final = r"""#!/bin/bash
+# The images are on the AMI. Jobs name them by digest, so that asking the registry for another under the same name finds none.
+echo ECS_IMAGE_PULL_BEHAVIOR=prefer-cached >> /etc/ecs/ecs.config
 """
 
 _EFA: Final = r"""#!/bin/bash
@@ -157,7 +163,12 @@ class LustreSource:
 
 
 def user_data(
-    *, scratch: Scratch | None, efa: bool, spot: bool, lustre: LustreSource | None = None
+    *,
+    scratch: Scratch | None,
+    efa: bool,
+    spot: bool,
+    lustre: LustreSource | None = None,
+    prepared: bool = False,
 ) -> str:
     """Base64 of a MIME multipart archive of shell scripts.
 
@@ -165,7 +176,12 @@ def user_data(
     launch-templates). Everything here takes seconds: an instance registers, and jobs leave
     RUNNABLE, only after it.
     """
-    scripts = [_METADATA, *([_SPOT] if spot else []), *([_EFA] if efa else [])]
+    scripts = [
+        _METADATA,
+        *([_SPOT] if spot else []),
+        *([_PREPARED] if prepared else []),
+        *([_EFA] if efa else []),
+    ]
     if scratch is not None:
         scripts.append(_GP3 if isinstance(scratch, Gp3) else _INSTANCE_STORE)
     scripts += [lustre.script] if lustre is not None else []

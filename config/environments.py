@@ -12,6 +12,7 @@ from pydantic import Field
 
 from config.base import CapacityReservationId, ImageId, InstanceTypeName, Section, setting
 from config.disks import ScratchOrNone
+from config.prepared import PreparedImage
 
 DEFAULT_UPDATE_MINUTES: Final = 30
 """How long AWS waits for the jobs of an environment that changes where nothing else is said (API
@@ -40,6 +41,14 @@ class _Instances(_Managed):
         about=(
             "An AMI of your own in place of Batch's; it must match image_type. Put in or taken away"
             " it replaces the environment."
+        ),
+        change="in place",
+    )
+    prepared_image: PreparedImage | None = setting(
+        None,
+        about=(
+            "An AMI of the stack's own that has the container images of its jobs, so that instances"
+            " need not pull them. Put in or taken away it replaces the environment."
         ),
         change="in place",
     )
@@ -163,6 +172,8 @@ class HpcEnvironment(_Instances):
         change="in place",
     )
 
+
+InstanceEnvironment = OnDemandEnvironment | SpotEnvironment | HpcEnvironment
 
 Environment = Annotated[
     OnDemandEnvironment | SpotEnvironment | FargateEnvironment | HpcEnvironment,

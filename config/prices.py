@@ -50,6 +50,7 @@ Service = Literal[
     "gp3-gib-month",
     "gp3-iops-month",
     "gp3-mibps-month",
+    "ebs-snapshot-gib-month",
 ]
 
 

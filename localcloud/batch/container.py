@@ -34,6 +34,8 @@ _ECR_IMAGE: Final = re.compile(
 )
 JOB_PATH: Final = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 """PATH of every container."""
+HIDDEN: Final = Path(__file__).with_name("hidden")
+"""Folder that hides from jobs the packages of this machine that no image has."""
 _OWN_MOUNTS: Final = Path(__file__).with_name("own_mounts.py")
 _ENGINE_SUPERVISOR: Final = Path(__file__).with_name("container_supervisor.py")
 _DEFAULT_GROUP: Final = "/aws/batch/job"
@@ -250,8 +252,10 @@ class ContainerFactory:
         command = [_on_machine(word, places) for word in spec.get("command") or []]
         environment = _of_process(directory) | environment
         if isinstance(image, Path):
-            environment = {"PYTHONPATH": str(image), **environment}
-            if (image / "bin").is_dir():
+            own_packages = (image / "bin").is_dir()
+            path = str(image) if own_packages else f"{HIDDEN}:{image}"
+            environment = {"PYTHONPATH": path, **environment}
+            if own_packages:
                 environment["PATH"] = f"{image / 'bin'}:{environment['PATH']}"
             command = [_ROOT_PATH.sub(str(image), word) for word in command]
         shown = [(str(m.folder), str(places[m.path])) for m in mounts if m.read_only]

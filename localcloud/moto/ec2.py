@@ -69,6 +69,10 @@ class Ec2(Backends):
         )
         return sum(each.get("InterfaceType") != "efa-only" for each in interfaces) or 1
 
+    def image(self, image_id: str) -> Any | None:
+        """Moto's AMI, or None."""
+        return self._regional("ec2").amis.get(image_id)
+
     def subnet(self, subnet_id: str) -> Any | None:
         """Moto's subnet object, or None."""
         return next(

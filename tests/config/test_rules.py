@@ -17,6 +17,7 @@ from tests.config import (
     money_rule_cases,
     network_rule_cases,
     pipeline_rule_cases,
+    prepared_rule_cases,
     rule_cases,
     spot_rule_cases,
     volume_rule_cases,
@@ -31,6 +32,7 @@ _FILES = (
     money_rule_cases,
     network_rule_cases,
     pipeline_rule_cases,
+    prepared_rule_cases,
     spot_rule_cases,
     volume_rule_cases,
 )
