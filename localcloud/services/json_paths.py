@@ -11,6 +11,7 @@ import re
 import sys
 from typing import Any, Final
 
+from jsonpath_ng.ext import parse
 from moto.stepfunctions.parser.asl.utils import json_path
 
 _SEVERAL: Final = re.compile(r"\*|\.\.|\[\?|\[-?\d*:|\[[^\]'\"]*,")
@@ -25,7 +26,7 @@ def replacements() -> list[tuple[Any, str, Any]]:
 
     def extracted(path: str, data: Any) -> Any:
         if _SEVERAL.search(path) and not _ONE_OF_THEM.search(path):
-            return [match.value for match in json_path.parse(path).find(data)]
+            return [match.value for match in parse(path).find(data)]
         return moto(path, data)
 
     return [
