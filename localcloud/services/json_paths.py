@@ -11,7 +11,7 @@ import re
 import sys
 from typing import Any, Final
 
-from jsonpath_ng.ext import parse
+from jsonpath_ng.ext.parser import parse
 from moto.stepfunctions.parser.asl.utils import json_path
 
 _SEVERAL: Final = re.compile(r"\*|\.\.|\[\?|\[-?\d*:|\[[^\]'\"]*,")
