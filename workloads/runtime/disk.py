@@ -28,7 +28,6 @@ from workloads.runtime.errors import (
 )
 
 _PREFIX: Final = "job-"
-_LOCK: Final = ".lock"
 
 
 @contextmanager
@@ -71,19 +70,21 @@ def require(needed: int, what: str, place: Path | None = None) -> None:
 
 
 def _made(root: Path, held: ExitStack) -> Path:
-    with _locked(root / _LOCK):
+    with _locked(root):
         for left in root.glob(f"{_PREFIX}*"):
-            with suppress(OSError), _locked(left / _LOCK, wait=False):
+            with suppress(OSError), _locked(left, wait=False):
                 shutil.rmtree(left, ignore_errors=True)
         made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-        held.enter_context(_locked(made / _LOCK))
+        held.enter_context(_locked(made))
     return made
 
 
 @contextmanager
 def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds the lock of a file. Raises OSError where there is none, or somebody else has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    """Holds the lock of a directory, which any user may. Raises OSError where there is none, or
+    somebody else has it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
