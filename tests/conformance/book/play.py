@@ -57,15 +57,8 @@ class Pair:
 
         Returns what the CLI did, as `recorded.json` has it, and the differences.
         """
-        self._write(changed(change))
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            waiting = beside.submit(self.real.preview)
-            own, real = self.own.preview(), waiting.result()
-        found: dict[str, Any] = {"preview": grouped(real.steps)}
-        told = [f"preview: {line}" for line in compare(own, real, change.refused)]
-        if change.refused or real.failures:
-            return {"refused": change.refused}, told
-        if whole:
+        found, told = self.preview((change,))
+        if whole and "preview" in found:
             own, real = self._both("up")
             found |= {"up": grouped(real.steps), "deleted first": deleted_first(real.steps)}
             told += [f"up: {line}" for line in (*compare(own, real), *self._ends())]
@@ -74,6 +67,18 @@ class Pair:
             found["back"] = grouped(real.steps)
             told += [f"back: {line}" for line in (*compare(own, real), *self._ends())]
         return found, told
+
+    def preview(self, page: Sequence[Change]) -> tuple[dict[str, Any], list[str]]:
+        """Previews changes that are made together; returns what `play` does."""
+        self._write(changed(*page))
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            waiting = beside.submit(self.real.preview)
+            own, real = self.own.preview(), waiting.result()
+        refused = " ".join(change.refused for change in page)
+        told = [f"preview: {line}" for line in compare(own, real, refused)]
+        if refused or real.failures:
+            return {"refused": refused}, told
+        return {"preview": grouped(real.steps)}, told
 
     def turn(self, page: Sequence[Change]) -> list[str]:
         """Makes the changes of a page, and takes back at once what was made before; without any
