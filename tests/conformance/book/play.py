@@ -85,7 +85,9 @@ class Pair:
         the stack is as its file is. Returns the differences.
         """
         self._write(changed(*page) if page else base(self._stack))
-        return [*compare(*self._both("up")), *self._ends()]
+        previewed, (own, real) = self.own.preview(), self._both("up")
+        told = [f"preview and up: {line}" for line in unlike_steps(previewed, own)]
+        return [*told, *compare(own, real), *self._ends()]
 
     def destroy(self) -> list[str]:
         """Takes everything away, after its protection; returns the differences and what is left."""
@@ -173,6 +175,16 @@ def compare(own: Outcome, real: Outcome, refused: str = "") -> Iterator[str]:
         yield f"deleted first: own {first}, real {second}"
     yield from (f"own order: {line}" for line in own.order)
     yield from (f"real order: {line}" for line in real.order)
+
+
+def unlike_steps(previewed: Outcome, done: Outcome) -> list[str]:
+    """What a preview shows that the `up` after it does not do, and the other way round."""
+    then, now = _reasons(previewed), _reasons(done)
+    return [
+        f"{urn.rpartition(':')[2]}: preview {then.get(urn, [])}, up {now.get(urn, [])}"
+        for urn in sorted({*then, *now})
+        if then.get(urn, []) != now.get(urn, [])
+    ]
 
 
 def _reasons(outcome: Outcome) -> dict[str, list[str]]:
