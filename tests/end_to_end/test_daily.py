@@ -155,7 +155,7 @@ def test_a_day_whose_events_were_all_lost(stack: Stack) -> None:
         for queue in ready.outputs["queues"].values()
     )
     assert len([name for name in stack.jobs() if name.startswith(good.run_id)]) == 3
-    assert len(stack.told(good)) == 1
+    assert len(stack.told(good)) == 1, [json.loads(t) for t in stack.told(good)][1]
     assert ready.cloud.denials == []
     assert ready.cloud.undelivered == []
     group = next(
