@@ -26,6 +26,7 @@ from botocore.config import Config
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
 from localcloud.batch.container_engine import Engine
+from localcloud.batch.disks import Disks
 from localcloud.batch.plane import DataPlane
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
@@ -46,6 +47,8 @@ from localcloud.services.event_targets import Targets
 from localcloud.services.eventbridge import EventBus, Undelivered
 from localcloud.services.fsx import Fsx
 from localcloud.services.functions import Functions
+from localcloud.services.image_builder import ImageBuilder
+from localcloud.services.image_builds import Builds, Cleaning
 from localcloud.services.instance_metadata import InstanceMetadata
 from localcloud.services.logs_insights.saved import Queries
 from localcloud.services.metric_reads import MetricReads
@@ -201,7 +204,7 @@ class LocalCloud:
         volumes = Volumes(state, access, fsx, shared)
         self.batch = DataPlane(
             store=store,
-            factory=ContainerFactory(host, state, access, volumes, reachability),
+            factory=ContainerFactory(host, state, access, volumes, Disks(state), reachability),
             publish=functools.partial(_publish, bus, metrics),
             joinable=reachability.problem,
             metadata_urls=lambda task_id: (
@@ -211,11 +214,19 @@ class LocalCloud:
         )
         self._access, self._bus, self._functions, self._metrics = access, bus, functions, metrics
         self._alarms = Alarms(state, access, self.client, self.now)
+        self.image_builds = Builds(state, access, reachability.unreached_from, self.client)
+        image_builder = ImageBuilder(
+            state,
+            self.image_builds,
+            Cleaning(access, self.client, self.batch.launches.last_launched, self.now),
+        )
         self._budget_actions = BudgetActions(state, self._role_client)
         self._front = Front(
             access=access,
             keys=Keys(state, self.deployer),
-            batch=BatchApi(store, self.batch, groups.by_name, fsx.tags),
+            batch=BatchApi(
+                store, self.batch, groups.by_name, lambda: [*fsx.tags(), *image_builder.tags()]
+            ),
             plane=self.batch,
             bus=bus,
             functions=functions,
@@ -234,6 +245,7 @@ class LocalCloud:
             amendments=Amendments(state),
             efs=efs,
             fsx=fsx,
+            image_builder=image_builder,
         )
         stack.enter_context(moto_overrides(functions))
         stack.enter_context(

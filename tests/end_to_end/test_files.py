@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pyarrow.parquet as pq
@@ -14,6 +15,8 @@ import pytest
 
 from cli.paths import ROOT
 from cli.rehearsal import rehearsal
+from cli.why.account import Account
+from cli.why.command import diagnose
 from localcloud.deployment.stack_file import read_stack
 from tests.end_to_end.conftest import Stack
 from tests.end_to_end.tables import table
@@ -26,10 +29,18 @@ SMALL = {"queue": "main", "nodes": 1, "ranks_per_node": 1, "vcpus": 2, "memory_m
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The local stack with a small analysis."""
-    jobs = json.loads(read_stack(ROOT, "local", {}, {}).config["batch-reference:jobs"])
+    """The local stack with a small analysis, and disks for temporary files."""
+    found = read_stack(ROOT, "local", {}, {}).config
+    jobs, environments = (
+        json.loads(found[f"batch-reference:{section}"]) for section in ("jobs", "environments")
+    )
     jobs["analysis"] |= SMALL
-    config = {"batch-reference:jobs": json.dumps(jobs)}
+    for name in ("spot-cpu", "on-demand-cpu"):
+        environments[name]["scratch"] = {"kind": "gp3", "size_gib": 2}
+    config = {
+        "batch-reference:jobs": json.dumps(jobs),
+        "batch-reference:environments": json.dumps(environments),
+    }
     folder = tmp_path_factory.mktemp("files")
     with rehearsal("local", folder, config=config, say=lambda _: None) as ready:
         yield Stack(ready)
@@ -110,3 +121,30 @@ def test_the_same_bytes_again_do_nothing_and_changed_bytes_are_a_new_run(
     new = [name for name in stack.jobs() if name not in before]
     assert sorted(new) == sorted(changed.job_name(stage) for stage in STAGES)
     assert len(stack.told(first)) == 1
+
+
+def test_a_disk_that_is_too_small_is_told_before_the_work_and_mended_by_its_setting(
+    stack: Stack, new_key: Callable[[], str]
+) -> None:
+    plane = stack.ready.cloud.batch
+    plane.leave_on_disks(512 << 10)
+    try:
+        run = Run(stack.put(new_key(), table(rows=40_000)).run_id)
+        assert stack.finish(run).state == "FAILED"
+    finally:
+        plane.leave_on_disks(None)
+    error = json.loads(stack.result(run.error_key("analysis")))
+    assert re.search(
+        r"too small: the units of \S+ that this node reads again need 0\.\d MiB", error["error"]
+    )
+    assert re.search(r"and \S+ has 0\.\d MiB free", error["error"])
+    assert "environments.on-demand-cpu.scratch.size_gib, which is 2" in error["hint"]
+    (message,) = stack.told(run)
+    assert error["error"] in message
+    account = Account(
+        client=stack.ready.client, outputs=stack.ready.outputs, now=stack.ready.cloud.now
+    )
+    (cause, *_) = diagnose(account, run.run_id, Run).causes
+    assert cause.code == "DISK"
+    assert error["error"] in cause.what
+    assert "scratch.size_gib" in cause.fix
