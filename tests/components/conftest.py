@@ -6,9 +6,6 @@ import pytest
 
 from components.context import StackContext
 from tests.components import mocks
-from tests.support import source_positions
-
-source_positions.remember()
 
 
 @pytest.fixture

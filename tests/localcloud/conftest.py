@@ -16,9 +16,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from localcloud.cloud import LocalCloud
-from tests.support import source_positions
 
-source_positions.remember()
 ACCOUNT = LocalCloud.account_id
 BATCH_LOGS = "/test/batch"
 PATIENCE = 90.0
