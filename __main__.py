@@ -15,6 +15,7 @@ from components.jobs import Jobs, JobsArgs
 from components.monitoring.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.pipeline import Pipeline, PipelineArgs
+from components.prepared_images import PreparedImagesArgs, prepared_images
 from components.queues import Queues, QueuesArgs
 from components.roles import Roles, RolesArgs
 from components.secrets import Secrets, SecretsArgs
@@ -50,6 +51,9 @@ environments = Environments(
         network=network,
         roles=roles,
         volumes=volumes,
+        image_ids=prepared_images(
+            PreparedImagesArgs(context=context, config=config, network=network, images=images)
+        ),
     ),
 )
 queues = Queues(

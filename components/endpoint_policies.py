@@ -35,10 +35,12 @@ def gateway_policy(service: str, context: StackContext) -> pulumi.Output[str]:
     ]
     if service == "s3":
         # read by AWS's own links, or by nobody in particular: layers of images (ECR user guide,
-        # vpc-endpoints), packages of the AMI (Amazon Linux 2023 user guide, repositories in S3)
+        # vpc-endpoints), packages of the AMI (Amazon Linux 2023 user guide, repositories in S3),
+        # what builds AMIs (EC2 Image Builder user guide, vpc-interface-endpoints)
         buckets = {
             "ImageLayers": f"prod-{context.region}-starport-layer-bucket",
             "AmazonLinux": f"al2023-repos-{context.region}-de612dc2",
+            "ImageBuilder": f"ec2imagebuilder-toe-{context.region}-prod",
         }
         statements += [
             statement(

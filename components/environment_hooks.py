@@ -31,8 +31,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from components.launch_template import InstanceEnvironment
-from config.environments import DEFAULT_UPDATE_MINUTES
+from config.environments import DEFAULT_UPDATE_MINUTES, InstanceEnvironment
 
 _RELATED: Final = "found existing JobQueue relationship"
 _PLACEMENT_IN_USE: Final = "InvalidPlacementGroup.InUse"

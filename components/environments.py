@@ -10,11 +10,17 @@ import pulumi_aws as aws
 
 from components.context import Component, StackContext
 from components.environment_hooks import departure_hooks, placement_hooks
-from components.launch_template import InstanceEnvironment, LaunchTemplate, LaunchTemplateArgs
+from components.launch_template import LaunchTemplate, LaunchTemplateArgs
 from components.network import Network
 from components.roles import Roles
 from components.volumes import Volumes
-from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
+from config.environments import (
+    Environment,
+    FargateEnvironment,
+    HpcEnvironment,
+    InstanceEnvironment,
+    SpotEnvironment,
+)
 
 ComputeResources = aws.batch.ComputeEnvironmentComputeResourcesArgs
 
@@ -29,6 +35,8 @@ class EnvironmentsArgs:
     network: Network
     roles: Roles
     volumes: Volumes
+    image_ids: Mapping[str, pulumi.Input[str]]
+    """AMIs that were made for environments, by name."""
 
 
 class Environments(Component):
@@ -80,7 +88,9 @@ class Environments(Component):
             # Optional and Computed: an image that is taken away would stay (terraform-provider-aws,
             # compute_environment.go)
             image = (
-                "the image of AWS Batch" if environment.image_id is None else "an image of its own"
+                "the image of AWS Batch"
+                if self._image_id(key, environment) is None
+                else "an image of its own"
             )
             resources = self._instances(name, key, environment)
             update = aws.batch.ComputeEnvironmentUpdatePolicyArgs(
@@ -121,6 +131,7 @@ class Environments(Component):
                 environment=environment,
                 efa_security_group_id=network.hpc_security_group_id,
                 lustre=args.volumes.lustre_of(key),
+                prepared=key in args.image_ids,
             ),
             opts=self.child(),
         )
@@ -145,7 +156,8 @@ class Environments(Component):
             # without the block the provider falls back on an image type that AWS no longer accepts
             ec2_configurations=[
                 aws.batch.ComputeEnvironmentComputeResourcesEc2ConfigurationArgs(
-                    image_type=environment.image_type, image_id_override=environment.image_id
+                    image_type=environment.image_type,
+                    image_id_override=self._image_id(key, environment),
                 )
             ],
             launch_template=aws.batch.ComputeEnvironmentComputeResourcesLaunchTemplateArgs(
@@ -166,6 +178,13 @@ class Environments(Component):
             # money is spent
             tags=args.context.named_tags(name),
         )
+
+    def _image_id(self, key: str, environment: InstanceEnvironment) -> pulumi.Input[str] | None:
+        """AMI that is not AWS Batch's own. By id: AWS Batch takes no parameter of Systems Manager
+        there, and its service-linked role may read none of this account in a launch template
+        (aws/containers-roadmap#2295, aws/amazon-ecs-ami#705).
+        """
+        return environment.image_id or self._args.image_ids.get(key)
 
     def _placement_group(self, name: str) -> pulumi.Output[str]:
         group = aws.ec2.PlacementGroup(

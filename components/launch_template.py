@@ -11,12 +11,11 @@ import pulumi_aws as aws
 
 from components.context import Component, StackContext
 from components.efa import efa_interfaces
-from components.user_data import LustreSource, user_data
+from components.user_data import SCRATCH_DEVICE, LustreSource, user_data
 from components.volumes import LUSTRE_HOST_PATH, LustreMount
-from config.environments import HpcEnvironment, OnDemandEnvironment, SpotEnvironment
+from config.disks import Gp3
+from config.environments import HpcEnvironment, InstanceEnvironment, SpotEnvironment
 from config.facts import instance_type
-
-InstanceEnvironment = OnDemandEnvironment | SpotEnvironment | HpcEnvironment
 
 _ROOT_DEVICE: Final = "/dev/xvda"
 """Root of Amazon Linux 2023, which also holds the container images."""
@@ -32,10 +31,12 @@ class LaunchTemplateArgs:
     """Security group of every interface, where the template declares interfaces."""
     lustre: LustreMount | None = None
     """What the instances mount when they boot."""
+    prepared: bool = False
+    """Whether the AMI has the images of the jobs."""
 
 
 class LaunchTemplate(Component):
-    """Root volume, metadata service, boot script, network interfaces and capacity of instances.
+    """Disks, metadata service, boot script, network interfaces and capacity of instances.
 
     AWS Batch copies the template and sets type, profile, subnets and Spot itself.
     """
@@ -61,17 +62,7 @@ class LaunchTemplate(Component):
         template = aws.ec2.LaunchTemplate(
             f"{name}-template",
             description=f"AWS Batch environment of kind {environment.kind}",
-            block_device_mappings=[
-                aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
-                    device_name=_ROOT_DEVICE,
-                    ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-                        volume_size=environment.root_volume_gib,
-                        volume_type="gp3",
-                        encrypted="true",
-                        delete_on_termination="true",
-                    ),
-                )
-            ],
+            block_device_mappings=_disks(environment, prepared=args.prepared),
             metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled",
                 http_tokens="required",
@@ -90,7 +81,7 @@ class LaunchTemplate(Component):
                 aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
                 for kind in ("volume", "network-interface")
             ],
-            user_data=_user_data(environment, efa=efa, lustre=args.lustre),
+            user_data=_user_data(environment, efa=efa, args=args),
             tags=args.context.tags,
             opts=self.child(),
         )
@@ -100,13 +91,15 @@ class LaunchTemplate(Component):
 
 
 def _user_data(
-    environment: InstanceEnvironment, *, efa: bool, lustre: LustreMount | None
+    environment: InstanceEnvironment, *, efa: bool, args: LaunchTemplateArgs
 ) -> pulumi.Input[str]:
+    lustre = args.lustre
     made = partial(
         user_data,
         scratch=environment.scratch,
         efa=efa,
         spot=isinstance(environment, SpotEnvironment),
+        prepared=args.prepared,
     )
     if lustre is None:
         return made()
@@ -120,6 +113,33 @@ def _user_data(
             ),
         )
     )
+
+
+def _disks(
+    environment: InstanceEnvironment, *, prepared: bool
+) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:
+    image = environment.prepared_image if prepared else None
+    root = aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
+        volume_size=environment.root_volume_gib,
+        volume_type="gp3",
+        volume_initialization_rate=None if image is None else image.initialization_mibps,
+        encrypted="true",
+        delete_on_termination="true",
+    )
+    disks = {_ROOT_DEVICE: root}
+    if isinstance(environment.scratch, Gp3):
+        disks[SCRATCH_DEVICE] = aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
+            volume_size=environment.scratch.size_gib,
+            volume_type="gp3",
+            iops=environment.scratch.iops,
+            throughput=environment.scratch.throughput_mibps,
+            encrypted="true",
+            delete_on_termination="true",
+        )
+    return [
+        aws.ec2.LaunchTemplateBlockDeviceMappingArgs(device_name=name, ebs=ebs)
+        for name, ebs in disks.items()
+    ]
 
 
 def _interfaces(

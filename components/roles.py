@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -116,13 +117,8 @@ class Roles(Component):
         return role.arn
 
 
-def _execution_statements(args: RolesArgs) -> list[dict[str, Any]]:
-    context, secrets = args.context, args.secrets
-    secret_arns = [
-        arn for arn in (secrets.launch_token_arn, secrets.slack_webhook_arn) if arn is not None
-    ]
-    logs = f"arn:{context.partition}:logs:{context.region}:{context.account_id}"
-    log_streams = f"{logs}:log-group:{context.log_group_prefix}*:log-stream:*"
+def pull_statements(repository_arns: Sequence[pulumi.Input[str]]) -> list[dict[str, Any]]:
+    """Pulling images of some repositories."""
     return [
         # this one action knows no resources (service authorization reference, Amazon ECR)
         statement("EcrLogin", actions=["ecr:GetAuthorizationToken"], resources=["*"]),
@@ -133,8 +129,20 @@ def _execution_statements(args: RolesArgs) -> list[dict[str, Any]]:
                 "ecr:GetDownloadUrlForLayer",
                 "ecr:BatchGetImage",
             ],
-            resources=args.images.repository_arns,
+            resources=repository_arns,
         ),
+    ]
+
+
+def _execution_statements(args: RolesArgs) -> list[dict[str, Any]]:
+    context, secrets = args.context, args.secrets
+    secret_arns = [
+        arn for arn in (secrets.launch_token_arn, secrets.slack_webhook_arn) if arn is not None
+    ]
+    logs = f"arn:{context.partition}:logs:{context.region}:{context.account_id}"
+    log_streams = f"{logs}:log-group:{context.log_group_prefix}*:log-stream:*"
+    return [
+        *pull_statements(args.images.repository_arns),
         statement(
             "WriteLogs",
             actions=["logs:CreateLogStream", "logs:PutLogEvents"],

@@ -11,6 +11,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from config.base import CapacityReservationId, ImageId, InstanceTypeName, Section, setting
+from config.disks import ScratchOrNone
+from config.prepared import PreparedImage
 
 DEFAULT_UPDATE_MINUTES: Final = 30
 """How long AWS waits for the jobs of an environment that changes where nothing else is said (API
@@ -42,6 +44,14 @@ class _Instances(_Managed):
         ),
         change="in place",
     )
+    prepared_image: PreparedImage | None = setting(
+        None,
+        about=(
+            "An AMI of the stack's own that has the container images of its jobs, so that instances"
+            " need not pull them. Put in or taken away it replaces the environment."
+        ),
+        change="in place",
+    )
     root_volume_gib: int = setting(
         50,
         about="Size of the root volume, which also holds the images.",
@@ -49,11 +59,11 @@ class _Instances(_Managed):
         ge=30,
         le=16_384,
     )
-    scratch: bool = setting(
-        False,
+    scratch: ScratchOrNone = setting(
+        None,
         about=(
-            "Whether the instance-store disks are joined (RAID 0) and mounted in the jobs at"
-            " /scratch."
+            "Disk for temporary files, which jobs find at /scratch: those of the instance type, or"
+            " a volume of its own."
         ),
         change="in place",
     )
@@ -162,6 +172,8 @@ class HpcEnvironment(_Instances):
         change="in place",
     )
 
+
+InstanceEnvironment = OnDemandEnvironment | SpotEnvironment | HpcEnvironment
 
 Environment = Annotated[
     OnDemandEnvironment | SpotEnvironment | FargateEnvironment | HpcEnvironment,

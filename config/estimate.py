@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from config.environments import FargateEnvironment
-from config.facts import ec2_facts
+from config.facts import ec2_facts, instance_type
 from config.prices import (
     HOURS_PER_MONTH,
     Service,
@@ -25,7 +25,7 @@ from config.prices import (
     unpriced_types,
 )
 from config.stack import StackConfig
-from config.topology import jobs, sizes_of
+from config.topology import builder_type_of, jobs, prepared_image_of, sizes_of
 from config.volumes import CreatedEfs, CreatedLustre
 
 RUNS_PER_MONTH: Final = 30
@@ -35,12 +35,18 @@ SHARED_GB: Final = 100
 """Files on a file system of EFS, which is paid by what is on it."""
 IMAGES_GB: Final = 20
 """Two container images, the GPU one with the CUDA libraries."""
+BUILDS_PER_MONTH: Final = 3
+"""Of an AMI: AWS publishes an ECS-optimized one about every two weeks, and there are new images of
+ours.
+"""
+BUILD_MINUTES: Final = 40
+"""One build and test of an AMI."""
 _FUNCTIONS: Final = 5
 """Submit, notify, measure, alarm, redrive; those of the guard and of the day are two more."""
 NOT_COUNTED: Final = (
     "data transfer and NAT traffic, requests to S3 and DynamoDB, what is read from and written to"
-    " EFS, and its backups, logs, root volumes, machines that start or idle, taxes; Spot counts as"
-    " On-Demand"
+    " EFS, and its backups, logs, root volumes and their initialization, machines that start or"
+    " idle, taxes; Spot counts as On-Demand"
 )
 
 
@@ -203,6 +209,7 @@ def estimate(
         service_price_date=services.date,
         rest=(
             *_standing(config, webhook=webhook, stored_gb=stored_gb, known=services_here),
+            *_builds(config, known=here),
             *_idle(config, known=here),
         ),
         stages=tuple(stages),
@@ -285,6 +292,11 @@ def _standing(
         ("s3-gb-month", stored_gb, " GB in S3 (assumed)"),
         ("ecr-gb-month", IMAGES_GB, " GB of images in ECR (assumed)"),
         *_shared(config),
+        (
+            "ebs-snapshot-gib-month",
+            _snapshot_gib(config),
+            " GiB of snapshots of prepared images, at most",
+        ),
     ]
     for service, quantity, what in quantities:
         if not quantity:
@@ -318,6 +330,30 @@ def _shared(config: StackConfig) -> Iterable[tuple[Service, float, str]]:
         }
         rate = rates[lustre.throughput_mbps_per_tib]
         yield rate, lustre.size_gib, f" GiB of FSx for Lustre, {lustre.deployment}"
+
+
+def _snapshot_gib(config: StackConfig) -> int:
+    """Of AMIs that the stack keeps, as if every block were written and none shared."""
+    made = map(prepared_image_of, config.environments.values())
+    return sum(each.keep * each.volume_gib for each in made if each is not None)
+
+
+def _builds(config: StackConfig, *, known: bool) -> Iterable[Line]:
+    """Instances that make AMIs."""
+    for name, environment in config.environments.items():
+        builder = builder_type_of(environment)
+        if builder is None:
+            continue
+        facts = instance_type(builder)
+        price = facts.usd_per_hour if facts is not None and known else None
+        yield Line(
+            what=(
+                f"{BUILDS_PER_MONTH} builds of the AMI of environment {name}, {BUILD_MINUTES} min"
+                f" of {builder} each (assumed)"
+            ),
+            usd=_hours(price, BUILDS_PER_MONTH * BUILD_MINUTES),
+            confirmed=facts is not None and facts.price_confirmed,
+        )
 
 
 def _idle(config: StackConfig, *, known: bool) -> Iterable[Line]:

@@ -18,6 +18,7 @@ EndpointService = Literal[
     "elasticfilesystem",
     "events",
     "fsx",
+    "imagebuilder",
     "kms",
     "logs",
     "monitoring",
@@ -41,6 +42,17 @@ PRIVATE_BATCH_SERVICES: Final[tuple[EndpointService, ...]] = (
 )
 """What instances and Fargate tasks call besides S3: without NAT each needs an interface endpoint
 (AWS Batch user guide, VPC endpoints).
+"""
+
+
+BUILDER_SERVICES: Final[tuple[EndpointService, ...]] = (
+    "ec2messages",
+    "imagebuilder",
+    "ssm",
+    "ssmmessages",
+)
+"""What an instance calls besides these while EC2 Image Builder makes an AMI of it (Image Builder
+user guide, vpc-interface-endpoints; Systems Manager user guide, setup-create-vpc).
 """
 
 

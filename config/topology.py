@@ -5,15 +5,20 @@ start which type.
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import Literal
 
 from config.base import BrokenFieldError
+from config.disks import Scratch
 from config.environments import Environment, FargateEnvironment, HpcEnvironment
 from config.facts import InstanceType, instance_type
 from config.jobs import AnalysisJob, PostprocessJob, PreprocessJob
+from config.prepared import PreparedImage
 from config.stack import StackConfig
 from config.volumes import FileSystem, Volume
 
 Job = PreprocessJob | AnalysisJob | PostprocessJob
+ContainerImage = Literal["cpu", "gpu"]
+"""The two container images: that of the analysis, and that of the other stages."""
 
 
 def jobs(config: StackConfig) -> dict[str, Job]:
@@ -126,6 +131,48 @@ def instance_types_of(environment: Environment) -> tuple[str, ...]:
         if isinstance(environment, HpcEnvironment)
         else environment.instance_types
     )
+
+
+def scratch_of(environment: Environment) -> Scratch | None:
+    """The disk for temporary files of its instances; none on Fargate."""
+    return None if isinstance(environment, FargateEnvironment) else environment.scratch
+
+
+def prepared_image_of(environment: Environment) -> PreparedImage | None:
+    """The AMI that an environment has made for it; none on Fargate."""
+    return None if isinstance(environment, FargateEnvironment) else environment.prepared_image
+
+
+def images_on(config: StackConfig, environment: str) -> tuple[ContainerImage, ...]:
+    """The container images of the jobs that run in an environment, sorted."""
+    found: set[ContainerImage] = {
+        "gpu" if isinstance(job, AnalysisJob) else "cpu"
+        for job in jobs(config).values()
+        if environment in environments_of(config, job.queue)
+    }
+    return tuple(sorted(found))
+
+
+def image_digests(config: StackConfig) -> dict[ContainerImage, str | None]:
+    """What the stack file says of each image."""
+    return {"cpu": config.images.cpu_digest, "gpu": config.images.gpu_digest}
+
+
+def builder_type_of(environment: Environment) -> str | None:
+    """Type of the instance that makes an environment's AMI: as the file says, or the cheapest of
+    its types. None where no AMI is made, or no type has a known price.
+    """
+    prepared = prepared_image_of(environment)
+    if prepared is None:
+        return None
+    if prepared.builder_type is not None:
+        return prepared.builder_type
+    priced = {
+        name: facts.usd_per_hour
+        for name, facts in known_types_of(environment).items()
+        if facts.usd_per_hour is not None
+    }
+    return min(priced, key=lambda name: (priced[name], name), default=None)
 
 
 def minimum_of(environment: Environment) -> int:

@@ -26,6 +26,7 @@ from botocore.config import Config
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
 from localcloud.batch.container_engine import Engine
+from localcloud.batch.disks import Disks
 from localcloud.batch.plane import DataPlane
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
@@ -46,6 +47,8 @@ from localcloud.services.event_targets import Targets
 from localcloud.services.eventbridge import EventBus, Undelivered
 from localcloud.services.fsx import Fsx
 from localcloud.services.functions import Functions
+from localcloud.services.image_builder import ImageBuilder
+from localcloud.services.image_builds import Builds, Cleaning
 from localcloud.services.instance_metadata import InstanceMetadata
 from localcloud.services.logs_insights.saved import Queries
 from localcloud.services.metric_reads import MetricReads
@@ -84,6 +87,7 @@ class LocalCloud:
         account_id: Of everything in it.
         engine: The container engine, where one was asked for.
         deployer: The key of the one who may do everything; new with each cloud.
+        pending: Events and functions that are under way.
         slack: The incoming webhook (`url`, `messages`, `fail_next`).
         batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
         transitions_throttled: While it is set, no execution of a state machine enters another
@@ -179,7 +183,7 @@ class LocalCloud:
             role_client=self._role_client,
             invoke_function=functions.invoke_async,
         )
-        bus = EventBus(state, access, targets)
+        self.pending, bus = functions.pending, EventBus(state, access, targets, functions.pending)
         self._schedules = Schedules(state, targets, bus.submit, self.now)
         server = HttpServer(self._answer, self._wanted_port)
         self.port = server.port
@@ -200,7 +204,7 @@ class LocalCloud:
         volumes = Volumes(state, access, fsx, shared)
         self.batch = DataPlane(
             store=store,
-            factory=ContainerFactory(host, state, access, volumes, reachability),
+            factory=ContainerFactory(host, state, access, volumes, Disks(state), reachability),
             publish=functools.partial(_publish, bus, metrics),
             joinable=reachability.problem,
             metadata_urls=lambda task_id: (
@@ -210,11 +214,19 @@ class LocalCloud:
         )
         self._access, self._bus, self._functions, self._metrics = access, bus, functions, metrics
         self._alarms = Alarms(state, access, self.client, self.now)
+        self.image_builds = Builds(state, access, reachability.unreached_from, self.client)
+        image_builder = ImageBuilder(
+            state,
+            self.image_builds,
+            Cleaning(access, self.client, self.batch.launches.last_launched, self.now),
+        )
         self._budget_actions = BudgetActions(state, self._role_client)
         self._front = Front(
             access=access,
             keys=Keys(state, self.deployer),
-            batch=BatchApi(store, self.batch, groups.by_name, fsx.tags),
+            batch=BatchApi(
+                store, self.batch, groups.by_name, lambda: [*fsx.tags(), *image_builder.tags()]
+            ),
             plane=self.batch,
             bus=bus,
             functions=functions,
@@ -233,6 +245,7 @@ class LocalCloud:
             amendments=Amendments(state),
             efs=efs,
             fsx=fsx,
+            image_builder=image_builder,
         )
         stack.enter_context(moto_overrides(functions))
         stack.enter_context(

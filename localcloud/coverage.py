@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from localcloud.cloud import LocalCloud
 
 _NAMES: Final = """
-    autoscaling batch budgets cloudwatch dynamodb ec2 ecr ecs efs events fsx iam kms lambda logs resourcegroupstaggingapi s3 scheduler
+    autoscaling batch budgets cloudwatch dynamodb ec2 ecr ecs efs events fsx iam imagebuilder kms lambda logs resourcegroupstaggingapi s3 scheduler
     secretsmanager service-quotas sns sqs ssm stepfunctions sts
 """
 SERVICES: Final = tuple(_NAMES.split())

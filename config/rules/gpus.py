@@ -21,7 +21,7 @@ from config.topology import (
 )
 
 _READS = frozenset({"environments", "jobs", "queues"})
-_NO_AMI: Final[dict[str, tuple[str, ...]]] = {
+UNSERVED: Final[dict[str, tuple[str, ...]]] = {
     "ECS_AL2023": ("a1",),
     "ECS_AL2023_NVIDIA": ("p2", "p3", "p3dn", "g3", "g3s"),
 }
@@ -81,7 +81,7 @@ class ImageServesFamily(Rule):
             unserved = [
                 t
                 for t in instance_types_of(environment)
-                if t.partition(".")[0] in _NO_AMI[environment.image_type]
+                if t.partition(".")[0] in UNSERVED[environment.image_type]
             ]
             if unserved:
                 message = f"it does not serve {', '.join(unserved)}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from config.problems import Problem
 from config.rules.base import Rule
 from config.stack import StackConfig
-from config.topology import environments_of, jobs, known_types_of, some
+from config.topology import environments_of, image_digests, jobs, known_types_of, some
 
 
 class BothImagesArePublished(Rule):
@@ -28,8 +28,9 @@ class BothImagesArePublished(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """One digest without the other."""
-        digests = {"cpu_digest": config.images.cpu_digest, "gpu_digest": config.images.gpu_digest}
-        missing = [field for field, digest in digests.items() if digest is None]
+        missing = [
+            f"{image}_digest" for image, digest in image_digests(config).items() if digest is None
+        ]
         if len(missing) == 1:
             message = "only one of the two images has a digest"
             yield self.problem(

@@ -3,8 +3,9 @@
 AWS Batch starts the instances of an environment by an Auto Scaling group of the account, named
 `AWSBatch-<environment>-<uuid>-asg-<uuid>`; what EC2 refused stands in the scaling activities of
 that group (AWS Batch user guide, troubleshooting; EC2 Auto Scaling user guide, "Troubleshoot
-issues"). Modelled are capacity, vCPU quotas, zones that do not offer a type, and subnets without
-addresses. Addresses of the instances themselves are not counted, here as in DescribeSubnets.
+issues"). Modelled are AMIs that are gone, capacity, vCPU quotas, zones that do not offer a type,
+and subnets without addresses. Addresses of the instances themselves are not counted, here as in
+DescribeSubnets.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Launches:
         self._activities: deque[_Activity] = deque(maxlen=_MOST_ACTIVITIES)
         self.quotas: dict[str, float] = {}
         self.withheld: set[str] = set()
+        self._launched: dict[str, float] = {}
+        """When an AMI was last launched."""
 
     def failure(
         self,
@@ -80,7 +83,8 @@ class Launches:
         """
         purchase = "spot" if environment.is_spot else "on-demand"
         found = (
-            self._beyond_quota(shape, count, purchase)
+            self._no_image(environment, shape)
+            or self._beyond_quota(shape, count, purchase)
             or self._not_offered(environment, shape)
             or self._no_addresses(environment, shape, count, multinode=multinode)
             or self._no_capacity(environment, shape)
@@ -95,9 +99,22 @@ class Launches:
 
     def started(self, environment: ComputeEnvironment, instance_id: str) -> None:
         """Notes that an instance has started."""
+        if (image := environment.own_image) is not None:
+            self._launched[image] = self._now()
         self._note(environment, f"Launching a new EC2 instance: {instance_id}", "")
 
+    def last_launched(self, image: str) -> float | None:
+        """When an instance was last started from an AMI; None where none was."""
+        return self._launched.get(image)
+
     # ---- EC2 -------------------------------------------------------------------------------------
+
+    def _no_image(self, environment: ComputeEnvironment, shape: InstanceShape) -> Failure | None:
+        image = environment.own_image
+        if image is None or self._store.state.image(image) is not None:
+            return None
+        said = f"The image id '[{image}]' does not exist"
+        return Failure(reason=UNDETERMINED, instance_type=shape.name, said=said)
 
     def _beyond_quota(self, shape: InstanceShape, count: int, purchase: str) -> Failure | None:
         quota = quota_of(shape.name, purchase)

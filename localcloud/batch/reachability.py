@@ -66,10 +66,14 @@ class Reachability:
         """
         resources = environment.resources
         ids = self._state.environment_groups(resources)
+        return self.unreached_from(resources["subnets"], ids, service)
+
+    def unreached_from(self, subnets: list[str], ids: list[str], service: str) -> str | None:
+        """The same from some subnets, with some security groups."""
         groups = [self._state.security_group(group) for group in ids]
         if groups and not any(group is not None and group.egress_rules for group in groups):
             return f"security groups {', '.join(ids)} let nothing out"
-        for subnet_id in resources["subnets"]:
+        for subnet_id in subnets:
             found = self._from_subnet(subnet_id, ids, service)
             if found is not None:
                 return found

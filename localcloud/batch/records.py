@@ -87,6 +87,12 @@ class ComputeEnvironment:
         return self.market in ("SPOT", "FARGATE_SPOT")
 
     @property
+    def own_image(self) -> str | None:
+        """AMI that its instances boot in place of AWS Batch's own."""
+        (configuration, *_) = self.resources.get("ec2Configuration") or [{}]
+        return configuration.get("imageIdOverride") or None
+
+    @property
     def vcpus(self) -> float:
         """VCPUs of all instances, busy or not."""
         return sum(instance.vcpus for instance in self.instances.values())

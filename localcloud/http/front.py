@@ -32,6 +32,7 @@ from localcloud.services.efs import EfsSettings
 from localcloud.services.eventbridge import EventBus
 from localcloud.services.fsx import Fsx
 from localcloud.services.functions import Functions
+from localcloud.services.image_builder import ImageBuilder
 from localcloud.services.instance_metadata import InstanceMetadata
 from localcloud.services.logs_insights.saved import Queries
 from localcloud.services.metric_reads import MetricReads
@@ -116,6 +117,7 @@ class Front:
         amendments: Amendments,
         efs: EfsSettings,
         fsx: Fsx,
+        image_builder: ImageBuilder,
     ) -> None:
         self._moto = _Moto(create_backend_app)
         self._key_locks = KeyLocks()
@@ -147,6 +149,7 @@ class Front:
             "ecs": {"DescribeClusters": batch.clusters},
             "efs": efs.operations,
             "fsx": fsx.operations,
+            "imagebuilder": image_builder.operations,
             "events": {"PutEvents": bus.put_events},
             "iam": {"SimulatePrincipalPolicy": access.simulate},
             "logs": {**queries.operations, **amendments.log_keys.operations},

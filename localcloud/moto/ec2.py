@@ -69,6 +69,10 @@ class Ec2(Backends):
         )
         return sum(each.get("InterfaceType") != "efa-only" for each in interfaces) or 1
 
+    def image(self, image_id: str) -> Any | None:
+        """Moto's AMI, or None."""
+        return self._regional("ec2").amis.get(image_id)
+
     def subnet(self, subnet_id: str) -> Any | None:
         """Moto's subnet object, or None."""
         return next(
@@ -147,6 +151,13 @@ class Ec2(Backends):
         """The VPC's default group."""
         groups = self._regional("ec2").groups.get(vpc_id, {})
         return next((group for group in list(groups.values()) if group.name == "default"), None)
+
+    def instance_store_bytes(self, name: str) -> int:
+        """Bytes of all instance-store disks of a type; 0 where it has none, or is unknown."""
+        from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+        storage = INSTANCE_TYPES.get(name, {}).get("InstanceStorageInfo") or {}
+        return int(storage.get("TotalSizeInGB") or 0) * 10**9
 
     def launch_template_data(self, reference: dict[str, str]) -> dict[str, Any] | None:
         """Data of the version that a compute environment's launchTemplate names, or None where it

@@ -33,6 +33,8 @@ PROJECT = "batch-reference"
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+AMIS = ("ami-0newest0000000000", "ami-0older00000000000")
+"""AMIs that fit any question, the newest first."""
 IMPAIRED: set[str] = set()
 """Zones that AWS has trouble with just now."""
 _ROOT = Path(__file__).parents[2]
@@ -134,6 +136,13 @@ _INVOKES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
         ],
         "zoneIds": [f"use1-az{n}" for n, _ in enumerate(ZONES, 1)],
         "groupNames": [REGION],
+    },
+    "aws:ec2/getAmiIds:getAmiIds": lambda arguments: {
+        "id": "amis",
+        "ids": list(AMIS),
+        "owners": arguments["owners"],
+        "filters": arguments["filters"],
+        "region": REGION,
     },
     "aws:secretsmanager/getRandomPassword:getRandomPassword": lambda _: {
         "id": "random",

@@ -12,10 +12,12 @@ from config.rules import RULES, base
 from config.stack import SECRETS, SECTIONS, StackConfig
 from tests.config import (
     capacity_rule_cases,
+    disk_rule_cases,
     machine_rule_cases,
     money_rule_cases,
     network_rule_cases,
     pipeline_rule_cases,
+    prepared_rule_cases,
     rule_cases,
     spot_rule_cases,
     volume_rule_cases,
@@ -25,10 +27,12 @@ from tests.config.stacks import changed, load, problems_of
 _FILES = (
     rule_cases,
     capacity_rule_cases,
+    disk_rule_cases,
     machine_rule_cases,
     money_rule_cases,
     network_rule_cases,
     pipeline_rule_cases,
+    prepared_rule_cases,
     spot_rule_cases,
     volume_rule_cases,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from localcloud.deployment.provider.calls import Call, Naming, handles, names
+from localcloud.deployment.provider.lifecycle import Update
 
 _IAM: Final = r"[A-Za-z0-9_+=,.@-]"
 
@@ -201,3 +202,14 @@ def parameter(call: Call) -> None:
         "value": text,
         "hasValueWo": values[2] is not None,
     }
+
+
+def change_parameter(update: Update) -> None:
+    """A parameter is put anew, over the old one."""
+    update.ignore("arn", "region", "tags")
+    values = [update.take(name) for name in ("value", "insecureValue", "valueWo")]
+    body = update.aws.request("ssm", "PutParameter", update.rest())
+    update.sent_whole()
+    text = next((value for value in values if value is not None), None)
+    put = update.send("ssm", "PutParameter", **{**body, "Value": text, "Overwrite": True})
+    update.outputs |= {"value": text, "version": put["Version"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -182,6 +183,32 @@ def _random_password(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _ami_ids(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """AMIs by the time of their making, the newest first unless told otherwise (terraform-
+    provider-aws, ec2_ami_ids_data_source.go).
+    """
+    request = {
+        "Owners": list(arguments["owners"]),
+        "ExecutableUsers": list(arguments.get("executableUsers") or []),
+        "Filters": [
+            {"Name": entry["name"], "Values": list(entry["values"])}
+            for entry in arguments.get("filters") or []
+        ],
+        "IncludeDeprecated": arguments.get("includeDeprecated") or False,
+    }
+    found = aws.call(
+        "ec2", "DescribeImages", {name: value for name, value in request.items() if value}
+    )["Images"]
+    pattern = arguments.get("nameRegex")
+    fitting = [each for each in found if not pattern or re.search(pattern, each["Name"])]
+    ordered = sorted(
+        fitting,
+        key=lambda each: str(each["CreationDate"]),
+        reverse=not arguments.get("sortAscending"),
+    )
+    return {**arguments, "id": aws.region, "ids": [each["ImageId"] for each in ordered]}
+
+
 def _prefix_list(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
     filters = [
         {"Name": entry["name"], "Values": list(entry["values"])}
@@ -294,6 +321,7 @@ INVOKES: Final[Mapping[str, Invoke]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _caller,
     "aws:iam/getPolicyDocument:getPolicyDocument": _policy_document,
     "aws:secretsmanager/getRandomPassword:getRandomPassword": _random_password,
+    "aws:ec2/getAmiIds:getAmiIds": _ami_ids,
     "aws:ec2/getManagedPrefixList:getManagedPrefixList": _prefix_list,
     "aws:ssm/getParameter:getParameter": _ssm_parameter,
     "aws:ecs/getCluster:getCluster": _cluster,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from localcloud.deployment.provider import (
     batch_updates,
+    identity,
+    image_builder,
     network_updates,
     removals,
     shared_files,
@@ -201,7 +203,7 @@ lifecycles(
             keeps=("targetId",),
         ),
         "sfn/stateMachine:StateMachine": Lifecycle(
-            delete=remove("stepfunctions", "DeleteStateMachine", stateMachineArn="{id}"),
+            delete=removals.state_machine,
             update=updates.state_machine,
         ),
         "sqs/queue:Queue": Lifecycle(
@@ -289,6 +291,29 @@ lifecycles(
             delete=remove("fsx", "DeleteFileSystem", FileSystemId="{id}"),
             update=shared_files.change_lustre,
             when=shared_files.smaller_or_first,
+        ),
+        # ---- AMIs
+        "imagebuilder/component:Component": Lifecycle(
+            delete=remove("imagebuilder", "DeleteComponent", componentBuildVersionArn="{id}"),
+            steers=("skipDestroy",),
+        ),
+        "imagebuilder/imageRecipe:ImageRecipe": Lifecycle(
+            delete=remove("imagebuilder", "DeleteImageRecipe", imageRecipeArn="{id}"),
+        ),
+        "imagebuilder/image:Image": Lifecycle(
+            delete=remove("imagebuilder", "DeleteImage", imageBuildVersionArn="{id}"),
+        ),
+        **{
+            f"imagebuilder/{kind}:{name}": Lifecycle(
+                delete=remove("imagebuilder", f"Delete{name}", **{f"{kind}Arn": "{id}"}),
+                update=image_builder.describe_anew(kind),
+            )
+            for kind, name in image_builder.KINDS.items()
+        },
+        "ssm/parameter:Parameter": Lifecycle(
+            delete=remove("ssm", "DeleteParameter", Name="{id}"),
+            update=identity.change_parameter,
+            steers=("overwrite",),
         ),
         # ---- what watches
         "cloudwatch/logGroup:LogGroup": Lifecycle(

@@ -20,6 +20,8 @@ class _Tagging(NamedTuple):
     keys: str = "tagKeys"
     key: str = ""
     """The member of one pair that holds the name; empty where tags are a map."""
+    kind: str = ""
+    """What ResourceType says, of a service whose calls are for resources of several kinds."""
 
 
 _BY_PACKAGE: Final[Mapping[str, _Tagging]] = {
@@ -48,6 +50,9 @@ _BY_PACKAGE: Final[Mapping[str, _Tagging]] = {
     ),
     "fsx": _Tagging(
         "fsx", "TagResource", "UntagResource", "ResourceARN", "ARN", "Tags", "TagKeys", "Key"
+    ),
+    "imagebuilder": _Tagging(
+        "imagebuilder", "TagResource", "UntagResource", "resourceArn", "ARN", "tags", "tagKeys"
     ),
     "iam": _Tagging("iam", "TagRole", "UntagRole", "RoleName", "id", "Tags", "TagKeys", "Key"),
     "kms": _Tagging(
@@ -80,6 +85,17 @@ _BY_TYPE: Final[Mapping[str, _Tagging]] = {
     ),
     "aws:cloudwatch/logGroup:LogGroup": _Tagging(
         "logs", "TagResource", "UntagResource", "resourceArn"
+    ),
+    "aws:ssm/parameter:Parameter": _Tagging(
+        "ssm",
+        "AddTagsToResource",
+        "RemoveTagsFromResource",
+        "ResourceId",
+        "id",
+        "Tags",
+        "TagKeys",
+        "Key",
+        "Parameter",
     ),
     "aws:iam/policy:Policy": _Tagging(
         "iam", "TagPolicy", "UntagPolicy", "PolicyArn", "id", "Tags", "TagKeys", "Key"
@@ -132,9 +148,10 @@ def retag(update: Update, before: Mapping[str, str]) -> None:
             f"changes of the tags of {update.token} are not modelled by the local provider"
         )
     owner = str(update.outputs["arn"]) if row.by == "ARN" else update.id
+    named = {row.owner: owner, **({"ResourceType": row.kind} if row.kind else {})}
     if gone:
-        update.send(row.service, row.untag, **{row.owner: owner, row.keys: gone})
+        update.send(row.service, row.untag, **named, **{row.keys: gone})
     if new:
         value = "TagValue" if row.key == "TagKey" else "value" if row.key == "key" else "Value"
         pairs = [{row.key: name, value: text} for name, text in new.items()]
-        update.send(row.service, row.tag, **{row.owner: owner, row.tags: pairs if row.key else new})
+        update.send(row.service, row.tag, **named, **{row.tags: pairs if row.key else new})

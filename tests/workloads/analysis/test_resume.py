@@ -256,6 +256,25 @@ def test_tables_and_checkpoints_on_a_volume_change_no_answer(store, undisturbed,
     assert [path for path in kept.rglob("*") if path.is_file()] == []
 
 
+def test_units_on_a_scratch_disk_change_no_answer(store, tmp_path):
+    values = table(7, rows=3000)
+    plain = Attempts(store, store.put_table("no-scratch", values, unit_rows=500), FULL)
+    plain.complete(1)
+    run = store.put_table("on-scratch", values, unit_rows=500)
+    scratch = {
+        contract.ENV_SCRATCH_PATH: str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        contract.ENV_BLOCK_MEMORY_MIB: "0.001",  # so that no unit stays in memory
+    }
+    Attempts(store, run, {**FULL, **scratch}).complete(2)
+    assert store.success(run).digest == store.success(plain.run).digest
+    data = store.get(MIDDLE, run.table_key)
+    for unit in Manifest.from_json(store.get(MIDDLE, run.manifest_key)).units:
+        # one of the two ranks has it
+        (file,) = tmp_path.glob(f"units-*/{unit.index}")
+        assert file.read_bytes() == data[unit.byte_offset : unit.byte_offset + unit.byte_length]
+
+
 @pytest.fixture
 def stores(store, monkeypatch):
     for name, value in store.environ.items():

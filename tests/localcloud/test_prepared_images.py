@@ -1,0 +1,125 @@
+"""The life of an AMI with the stack's images: the real program in the rehearsal's Image Builder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from localcloud.cloud import LocalCloud
+from localcloud.deployment.deploy import Deployment, DeploymentError, deploy, destroy
+
+ROOT = Path(__file__).parents[2]
+FIRST, SECOND, GPU = (f"sha256:{digit * 64}" for digit in "123")
+BASE = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
+KEEP = 2
+
+
+class Stack:
+    """The stack local, one of whose environments boots an AMI of its own."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.cloud = cloud
+        self.state: Any = None
+
+    def up(
+        self,
+        cpu: str = FIRST,
+        network: Mapping[str, Any] | None = None,
+        **prepared: Any,
+    ) -> Deployment:
+        given = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
+        environments = given["batch-reference:environments"]
+        environments["on-demand-cpu"]["prepared_image"] = {"keep": KEEP, **prepared}
+        changed = {
+            "environments": environments,
+            "images": {"cpu_digest": cpu, "gpu_digest": GPU},
+            "network": {**given.get("batch-reference:network", {}), **(network or {})},
+        }
+        config = {f"batch-reference:{name}": json.dumps(each) for name, each in changed.items()}
+        done = deploy(ROOT, "local", self.cloud.client, config=config, previous=self.state)
+        self.state = done.state
+        return done
+
+    def booted(self) -> str:
+        """The AMI of the environment."""
+        (found,) = [
+            each["computeResources"]["ec2Configuration"][0]["imageIdOverride"]
+            for each in self.cloud.client("batch").describe_compute_environments()[
+                "computeEnvironments"
+            ]
+            if "on-demand-cpu" in each["computeEnvironmentName"]
+        ]
+        return str(found)
+
+    def amis(self) -> list[dict[str, Any]]:
+        """AMIs of the stack, the newest last."""
+        found = self.cloud.client("ec2").describe_images(
+            Owners=["self"], Filters=[{"Name": "tag:stack", "Values": ["local"]}]
+        )["Images"]
+        return sorted(found, key=lambda each: each["CreationDate"])
+
+    def pipeline(self) -> str:
+        return str(self.of("imagePipeline:ImagePipeline").id)
+
+    def of(self, kind: str) -> Any:
+        (found,) = [
+            each for each in self.state.resources if each.type == f"aws:imagebuilder/{kind}"
+        ]
+        return found
+
+
+def _operations(done: Deployment, kind: str) -> set[str]:
+    return {step.operation for step in done.steps if f"{kind}::" in step.urn}
+
+
+@pytest.mark.timeout(240)
+def test_an_ami_is_built_renewed_replaced_and_in_the_end_forgotten(tmp_path: Path) -> None:
+    with LocalCloud(tmp_path, images={}) as cloud:
+        builder, stack = cloud.client("imagebuilder"), Stack(cloud)
+        stack.up()
+        (first,) = stack.amis()
+        assert stack.booted() == first["ImageId"]
+        tags = {each["Key"]: each["Value"] for each in first["Tags"]}
+        assert tags["prepared-for"] == "on-demand-cpu"
+        assert tags["CreatedBy"] == "EC2 Image Builder"
+        assert not first["Public"]
+        again = stack.up()
+        assert {step.operation for step in again.steps} == {"same"}
+
+        # AWS has published another base, and the schedule was due
+        builder.start_image_pipeline_execution(imagePipelineArn=stack.pipeline())
+        assert stack.booted() == first["ImageId"], "nothing changes behind the program's back"
+        renewal = stack.up()
+        renewed = stack.amis()[-1]["ImageId"]
+        assert stack.booted() == renewed != first["ImageId"]
+        assert _operations(renewal, "ComputeEnvironment") >= {"update"}
+        assert "replace" not in _operations(renewal, "ComputeEnvironment")
+
+        # an AMI whose test fails never boots, and says why
+        cloud.image_builds.broken = "GpuComputes failed"
+        with pytest.raises(DeploymentError, match=r"Image.*GpuComputes failed"):
+            stack.up(SECOND)
+        assert stack.booted() == renewed
+        cloud.image_builds.broken = ""
+        stack.up(SECOND)
+        latest = stack.amis()[-1]["ImageId"]
+        assert stack.booted() == latest not in (first["ImageId"], renewed)
+
+        # the policy keeps the newest and what was launched
+        assert len(stack.amis()) == KEEP
+        remaining = {each["ImageId"] for each in stack.amis()}
+        snapshots = {
+            each["SnapshotId"]
+            for each in cloud.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        }
+        gone = first["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+        assert first["ImageId"] not in remaining
+        assert gone not in snapshots
+
+        destroy(ROOT, "local", cloud.client, previous=stack.state)
+        assert {each["ImageId"] for each in stack.amis()} == remaining, "leftovers tells of them"
