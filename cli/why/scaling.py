@@ -77,7 +77,10 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
         r"(?:image id '?\[?|AMI )(?P<ami>ami-\w+)",
         "AMI",
         "the AMI {ami} of the environment does not exist or may not be used",
-        "take image_id out of the environment, or name one that is there",
+        (
+            "where it has a prepared_image, run pulumi up: it takes the newest AMI that is there;"
+            " else take image_id out of the environment, or name one that is there"
+        ),
     ),
     (
         r"KMS|kms:|InvalidKMSKey",
