@@ -5,6 +5,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PY := $(BIN)/python
 COMMIT = $(shell git rev-parse HEAD)
+# Many tests wait for processes and clocks: a worker more than there are processors keeps these busy.
+WORKERS = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 9 --dist loadgroup
 export PYTHON ENGINE EFA_INSTALLER_VERSION EFA_INSTALLER_SHA256
 
 .DEFAULT_GOAL := help
@@ -41,7 +43,7 @@ lint: setup  ## format, lint rules, types, import layers, containers, workflows
 # processes against deadlines, and a busy machine can miss one: what failed beside others runs once more, alone. A fault fails twice, and what passes
 # then is named as a flake.
 unit: setup  ## the tests; ARGS="tests/config -k queue" narrows them down
-	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup $(ARGS) || { \
+	@$(PY) -m pytest $(WORKERS) $(ARGS) || { \
 	  echo "unit: once more, alone, what failed beside others"; \
 	  $(PY) -m pytest --second-chance --last-failed --last-failed-no-failures none $(ARGS); }
 
@@ -49,11 +51,11 @@ quick: lint  ## lint, types and the tests nearest to what has changed since BASE
 	@$(PY) scripts/quick.py --base "$(or $(BASE),main)"
 
 record: setup  ## all tests, and note what each file took, for the order of `unit` and the choice of `quick`
-	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --record-seconds
+	@$(PY) -m pytest $(WORKERS) --record-seconds
 
 coverage: setup  ## which lines the tests run, those of jobs and functions too; ARGS as for unit
 	@mkdir -p .local
-	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --cov --cov-report=term:skip-covered \
+	@$(PY) -m pytest $(WORKERS) --cov --cov-report=term:skip-covered \
 		--cov-report=html:.local/coverage --cov-report=markdown:.local/coverage.md $(ARGS)
 
 drills: setup  ## the tests at full scale: a thousand uploads at once, twenty kills

@@ -8,7 +8,6 @@ ENABLED: a disabled one refuses jobs, which would fail runs under way.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -193,7 +192,7 @@ def _begin_waiting(target: Target) -> list[Entry]:
             begun[entry.run_id] = entry
         quiet = 0 if waiting else quiet + 1
         if quiet == 1:
-            time.sleep(_SETTLE_SECONDS)
+            target.pause(_SETTLE_SECONDS)
     return list(begun.values())
 
 

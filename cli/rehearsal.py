@@ -25,7 +25,7 @@ from localcloud.deployment.engine.checkpoint import checkpoint
 from localcloud.deployment.provider.plugin import Server
 from localcloud.deployment.stack_file import StackFileError, read_stack
 
-IMAGES: Final[Mapping[str, Path | Program]] = {"*/batch-reference*": ROOT}
+IMAGES: Final[Mapping[str, Path | Program]] = {"*/batch-reference*": ROOT / "docker" / "app"}
 """The images of the stack's own repositories stand for this checkout: its `workloads/` is what they
 hold.
 """

@@ -4,12 +4,14 @@ it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,6 +24,7 @@ from cli.paths import ROOT, STATE
 DIRECTORY: Final = STATE / "up"
 ENDPOINT: Final = DIRECTORY / "endpoint.json"
 _LOG: Final = STATE / "up.log"
+_LOCK: Final = STATE / "up.lock"
 _START_SECONDS: Final = 120
 _STOP_SECONDS: Final = 30
 
@@ -94,9 +97,35 @@ def start(
 ) -> Endpoint:
     """Starts the rehearsal in the background and waits until it is ready.
 
-    Raises CliError with the end of its log where it fails.
+    Raises CliError with the end of its log where it fails, and where another one is being started.
     """
     STATE.mkdir(exist_ok=True)
+    with _locked() as lock:
+        return _start(stack, port, engine, containers, lock)
+
+
+@contextmanager
+def _locked() -> Iterator[int]:
+    """The right to empty the rehearsal's folder and to deploy; a process that inherits the file
+    descriptor keeps it until it ends, however it ends.
+    """
+    with _LOCK.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise CliError(
+                f"another `up` of this checkout is at work (process {file.read().strip()}); wait"
+                " until it is ready, or end that process",
+                ExitCode.USAGE,
+            ) from error
+        file.truncate(0)
+        yield file.fileno()
+
+
+def _start(
+    stack: str, port: int, engine: Literal["own", "pulumi"], containers: str | None, lock: int
+) -> Endpoint:
     command = [sys.executable, "-m", "cli", "serve", "--stack", stack]
     command += ["--port", str(port), "--engine", engine]
     command += ["--containers", containers] if containers else []
@@ -108,7 +137,9 @@ def start(
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=(lock,),
         )
+    os.write(lock, str(process.pid).encode())
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         endpoint = running()

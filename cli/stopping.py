@@ -109,7 +109,7 @@ def _end(target: Target, entry: Entry, attempt: int, *, by: str, reason: str) ->
                 f"run {entry.run_id} ended as {state} before it could be cancelled",
                 ExitCode.RUN_FAILED,
             )
-        time.sleep(0.3)
+        target.pause(0.3)
     raise CliError(
         f"the notify function did not end run {entry.run_id} within {_TAKEN_SECONDS:g} s; nothing"
         " was stopped: look at its log, and cancel again",
@@ -149,7 +149,7 @@ def _stop_jobs(target: Target, entry: Entry, reason: str) -> tuple[set[str], set
         quiet = 0 if active else quiet + 1
         if quiet == 2 or time.monotonic() > deadline:
             return stopped, active
-        time.sleep(_SETTLE_SECONDS if quiet else 1.0)
+        target.pause(_SETTLE_SECONDS if quiet else 1.0)
 
 
 def _active(target: Target, entry: Entry) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +15,8 @@ from cli.paths import ROOT
 
 _CALL_SECONDS: Final = 900
 """How long a call of a function may take: as long as a function."""
+_REHEARSAL_PACE: Final = 0.2
+"""Part of the time that AWS takes to settle in which the rehearsal, on one machine, has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,9 @@ class Target:
                 else Config(retries={"mode": "standard", "total_max_attempts": 5})
             )
             session: Any = get_session()
+            session.register_component(
+                "data_loader", _models(session.get_config_variable("data_path"))
+            )
             self._clients[name, once] = session.create_client(
                 name,
                 endpoint_url=self.endpoint_url,
@@ -105,9 +111,23 @@ class Target:
             )
         return answer
 
+    def pause(self, seconds: float) -> None:
+        """Waits as long as AWS takes for something, given in seconds; less on the rehearsal."""
+        time.sleep(seconds * (1.0 if self.endpoint_url is None else _REHEARSAL_PACE))
+
     def command(self, words: str) -> str:
         """A command line of this program for this stack, to be pasted."""
         return f"batchref {words} --stack {self.stack}" if self.stack else f"batchref {words}"
+
+
+@cache
+def _models(folders: str | None) -> Any:
+    """The parsed models of services, which take longer to read than most commands run: those of
+    the process, for all of its targets.
+    """
+    from botocore.loaders import create_loader
+
+    return create_loader(folders)
 
 
 @cache

@@ -14,7 +14,7 @@ from config.environments import FargateEnvironment, HpcEnvironment
 from config.facts import instance_type
 from config.jobs import AnalysisJob
 from config.stack import StackConfig
-from config.topology import Job, environments_of
+from config.topology import Job, environments_of, scratch_of
 
 _SCRATCH_VOLUME: Final = "scratch"
 # ECS itself tells it on Fargate alone (aws/containers-roadmap#1611); without it SDKs find no
@@ -49,7 +49,7 @@ class Placement:
         )
         return cls(
             fargate=any(isinstance(e, FargateEnvironment) for e in environments),
-            scratch=all(not isinstance(e, FargateEnvironment) and e.scratch for e in environments),
+            scratch=all(scratch_of(e) is not None for e in environments),
             instance_type=hpc.instance_type if hpc is not None else None,
             efa_devices=(
                 efa_device_count(hpc.instance_type, instance_type(hpc.instance_type))

@@ -226,10 +226,8 @@ class Daily(Component):
         )
 
 
-def _settings(args: DailyArgs, *, begins: bool) -> pulumi.Output[str]:
-    return pulumi.Output.json_dumps(
-        {**args.section.model_dump(mode="json"), "begins": begins}, sort_keys=True
-    )
+def _settings(args: DailyArgs, *, begins: bool) -> dict[str, Any]:
+    return {**args.section.model_dump(mode="json"), "begins": begins}
 
 
 def _environment(args: DailyArgs) -> dict[str, pulumi.Input[str]]:

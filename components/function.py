@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,8 @@ _LONGEST_IN_ENVIRONMENT: Final = 2048
 """Bytes of one setting: half of what Lambda takes of all variables together (Lambda developer
 guide, quotas).
 """
+_LONGEST_ARN: Final = 200
+"""Of AWS Batch, whose names have up to 128 characters, in any region."""
 
 
 Pattern = Mapping[str, Any]
@@ -61,8 +64,10 @@ class LambdaFunctionArgs:
     handler: str
     """Dotted path below the repository, for example `workloads.functions.submit.handler`."""
     environment: Mapping[str, pulumi.Input[str]]
-    settings: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
-    """Variables whose texts grow with the stack; see workloads/functions/settings.py."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Variables whose texts grow with the stack, as the values of which they are the JSON, outputs
+    among them ARNs; see workloads/functions/settings.py.
+    """
     statements: Sequence[Mapping[str, Any]]
     """What the function may do besides writing its log and its dead letters."""
     timeout_seconds: int
@@ -155,8 +160,8 @@ class LambdaFunction(Component):
                     contract.ENV_STACK: args.context.stack,
                     **args.environment,
                     **{
-                        variable: _in_environment(variable, text)
-                        for variable, text in args.settings.items()
+                        variable: _in_environment(variable, value)
+                        for variable, value in args.settings.items()
                     },
                 }
             ),
@@ -313,18 +318,18 @@ def job_state_changes(statuses: Sequence[str], queue_arns: Sequence[pulumi.Input
     return {"source": ["aws.batch"], "detail-type": ["Batch Job State Change"], "detail": detail}
 
 
-def _in_environment(variable: str, text: pulumi.Output[str]) -> pulumi.Output[str]:
-    return text.apply(
-        lambda found: (
-            contract.SETTING_FILE_MARK + contract.setting_file(variable)
-            if _is_long(found)
-            else found
-        )
-    )
+def _in_environment(variable: str, value: Any) -> pulumi.Input[str]:
+    if _is_long(value):
+        return contract.SETTING_FILE_MARK + contract.setting_file(variable)
+    return pulumi.Output.json_dumps(value, sort_keys=True)
 
 
-def _is_long(text: str) -> bool:
-    return len(text.encode()) > _LONGEST_IN_ENVIRONMENT
+def _is_long(value: Any) -> bool:
+    """Whether its text may be too long, whatever ARNs it gets: a preview does not know these, and
+    would show other code where they decided.
+    """
+    text = json.dumps(value, default=lambda _: "x" * _LONGEST_ARN)
+    return len(text) > _LONGEST_IN_ENVIRONMENT
 
 
 def _code() -> pulumi.AssetArchive:
@@ -348,17 +353,21 @@ def _code() -> pulumi.AssetArchive:
     )
 
 
-def _with_settings(texts: Mapping[str, pulumi.Output[str]]) -> pulumi.Input[pulumi.Archive]:
+def _with_settings(values: Mapping[str, Any]) -> pulumi.Input[pulumi.Archive]:
     """The code, and beside it those settings that are too long for the environment."""
-    if not texts:
+    long = {
+        variable: pulumi.Output.json_dumps(value, sort_keys=True)
+        for variable, value in values.items()
+        if _is_long(value)
+    }
+    if not long:
         return _code()
 
     def archive(found: Mapping[str, str]) -> pulumi.Archive:
-        long = {variable: text for variable, text in found.items() if _is_long(text)}
         beside = {
             f"workloads/functions/{contract.setting_file(variable)}": pulumi.StringAsset(text)
-            for variable, text in long.items()
+            for variable, text in found.items()
         }
         return pulumi.AssetArchive({**_code().assets, **beside})
 
-    return pulumi.Output.all(**texts).apply(archive)
+    return pulumi.Output.all(**long).apply(archive)

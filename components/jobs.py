@@ -13,6 +13,7 @@ import pulumi_aws as aws
 from components import cleaning
 from components.containers import ContainerArgs, Placement, container_properties
 from components.context import Component, StackContext
+from components.disks import disk_variables
 from components.images import Images
 from components.prices import job_prices
 from components.retries import retry_strategy
@@ -125,6 +126,7 @@ class Jobs(Component):
                 command=("python", "-m", f"workloads.{stage}"),
                 environment={
                     **self._environment(stage, job),
+                    **disk_variables(args.config, _place(args.config, job_name), job),
                     contract.ENV_STACK: args.context.stack,
                 },
                 secrets=self._secrets(stage, nodes),
@@ -239,6 +241,12 @@ class Jobs(Component):
         if stage == "postprocess" and secrets.slack_webhook_arn is not None:
             return {contract.ENV_SLACK_WEBHOOK_URL: secrets.slack_webhook_arn}
         return {}
+
+
+def _place(config: StackConfig, job_name: str) -> str:
+    """The name of a job in the stack file, where one without Spot is the analysis."""
+    own = job_name != "fallback" or config.jobs.fallback is not None
+    return job_name if own else "analysis"
 
 
 def _given(variables: Mapping[str, str | None]) -> dict[str, str]:

@@ -11,8 +11,9 @@ import pulumi_aws as aws
 
 from components.context import Component, StackContext
 from components.efa import efa_interfaces
-from components.user_data import LustreSource, user_data
+from components.user_data import SCRATCH_DEVICE, LustreSource, user_data
 from components.volumes import LUSTRE_HOST_PATH, LustreMount
+from config.disks import Gp3
 from config.environments import HpcEnvironment, InstanceEnvironment, SpotEnvironment
 from config.facts import instance_type
 
@@ -35,7 +36,7 @@ class LaunchTemplateArgs:
 
 
 class LaunchTemplate(Component):
-    """Root volume, metadata service, boot script, network interfaces and capacity of instances.
+    """Disks, metadata service, boot script, network interfaces and capacity of instances.
 
     AWS Batch copies the template and sets type, profile, subnets and Spot itself.
     """
@@ -61,22 +62,7 @@ class LaunchTemplate(Component):
         template = aws.ec2.LaunchTemplate(
             f"{name}-template",
             description=f"AWS Batch environment of kind {environment.kind}",
-            block_device_mappings=[
-                aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
-                    device_name=_ROOT_DEVICE,
-                    ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-                        volume_size=environment.root_volume_gib,
-                        volume_type="gp3",
-                        volume_initialization_rate=(
-                            environment.prepared_image.initialization_mibps
-                            if args.prepared and environment.prepared_image is not None
-                            else None
-                        ),
-                        encrypted="true",
-                        delete_on_termination="true",
-                    ),
-                )
-            ],
+            block_device_mappings=_disks(environment, prepared=args.prepared),
             metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled",
                 http_tokens="required",
@@ -127,6 +113,33 @@ def _user_data(
             ),
         )
     )
+
+
+def _disks(
+    environment: InstanceEnvironment, *, prepared: bool
+) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:
+    image = environment.prepared_image if prepared else None
+    root = aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
+        volume_size=environment.root_volume_gib,
+        volume_type="gp3",
+        volume_initialization_rate=None if image is None else image.initialization_mibps,
+        encrypted="true",
+        delete_on_termination="true",
+    )
+    disks = {_ROOT_DEVICE: root}
+    if isinstance(environment.scratch, Gp3):
+        disks[SCRATCH_DEVICE] = aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
+            volume_size=environment.scratch.size_gib,
+            volume_type="gp3",
+            iops=environment.scratch.iops,
+            throughput=environment.scratch.throughput_mibps,
+            encrypted="true",
+            delete_on_termination="true",
+        )
+    return [
+        aws.ec2.LaunchTemplateBlockDeviceMappingArgs(device_name=name, ebs=ebs)
+        for name, ebs in disks.items()
+    ]
 
 
 def _interfaces(

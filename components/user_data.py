@@ -9,10 +9,15 @@ import base64
 from dataclasses import dataclass
 from typing import Final
 
+from config.disks import Gp3, Scratch
 from workloads import contract
 
 SCRATCH_PATH: Final = "/scratch"
-"""Where instances mount their joined instance-store disks, and where jobs find them."""
+"""Where instances mount their disk for temporary files, and where jobs find it."""
+SCRATCH_DEVICE: Final = "/dev/sdf"
+"""The volume of scratch of kind gp3 in the launch template (EC2 user guide, device_naming: sdf to
+sdp are for volumes of EBS).
+"""
 _SPOT_WATCH: Final = "/usr/local/bin/spot-watch"
 _BOUNDARY: Final = "==BATCHREFERENCE=="
 
@@ -61,32 +66,58 @@ if ! ls /dev/infiniband/uverbs* > /dev/null 2>&1; then
 fi
 """
 
-_SCRATCH: Final = rf"""#!/bin/bash
-# The agent's unit waits for this script, so no job starts before the mount; whatever fails here leaves a directory on the root volume.
-set -uo pipefail
+_FAILED: Final = rf"""
+no_scratch() {{
+  echo "scratch: $1, jobs that need it fail here" | tee /dev/kmsg >&2
+  # a directory would let jobs fill the root volume in its place
+  rmdir {SCRATCH_PATH} 2> /dev/null
+  touch {SCRATCH_PATH}
+  exit 1
+}}
+"""
+
+_MOUNT: Final = rf"""
 mkdir -p {SCRATCH_PATH}
+mkfs.xfs -f -K "$device" && mount -o noatime "$device" {SCRATCH_PATH} || no_scratch "$device was not mounted"
+# containers do not run as root
+chmod 1777 {SCRATCH_PATH}
+echo "scratch: $device"
+"""
+
+_INSTANCE_STORE: Final = rf"""#!/bin/bash
+# The agent's unit waits for this script, so no job starts before the mount.
+set -uo pipefail
+{_FAILED}
 links=(/dev/disk/by-id/nvme-Amazon_EC2_NVMe_Instance_Storage_*)
 mapfile -t disks < <(readlink -f "${{links[@]}}" | grep -E '^/dev/nvme[0-9]+n1$' | sort -u)
-device=""
-if [ "${{#disks[@]}}" -eq 1 ]; then
-  device="${{disks[0]}}"
-elif [ "${{#disks[@]}}" -gt 1 ]; then
+[ "${{#disks[@]}}" -gt 0 ] || no_scratch "no instance-store disk"
+device="${{disks[0]}}"
+if [ "${{#disks[@]}}" -gt 1 ]; then
   command -v mdadm > /dev/null || dnf install -y mdadm
   if mdadm --create /dev/md0 --run --level=0 --raid-devices="${{#disks[@]}}" "${{disks[@]}}"; then
     device=/dev/md0
   else
     echo "scratch: no RAID over ${{disks[*]}}, taking the first disk alone" | tee /dev/kmsg >&2
-    device="${{disks[0]}}"
   fi
 fi
-if [ -n "$device" ] && mkfs.xfs -f -K "$device" && mount -o noatime "$device" {SCRATCH_PATH}; then
-  echo "scratch: $device"
-else
-  echo "scratch: no instance-store disk mounted, {SCRATCH_PATH} lies on the root volume" | tee /dev/kmsg >&2
-fi
-# containers do not run as root
-chmod 1777 {SCRATCH_PATH}
-"""
+{_MOUNT}"""
+
+_GP3: Final = rf"""#!/bin/bash
+# The agent's unit waits for this script, so no job starts before the mount. The volume is the one of EBS that the system does not run on:
+# its kernel name is made up at each boot, and links by the name of the launch template are there on some AMIs only.
+set -uo pipefail
+{_FAILED}
+root=$(lsblk -nso NAME,TYPE "$(findmnt -no SOURCE /)" -r | sed -n 's|^\(\S*\) disk$|/dev/\1|p')
+[ -n "$root" ] || no_scratch "which disk the system runs on is not known"
+device=""
+for _ in $(seq 30); do
+  links=(/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol* {SCRATCH_DEVICE} {SCRATCH_DEVICE.replace("/sd", "/xvd")})
+  device=$(readlink -e "${{links[@]}}" | grep -E '^/dev/(nvme[0-9]+n1|xvd[a-z]+|sd[a-z]+)$' | grep -vxF "$root" | sort -u | head -n 1)
+  [ -z "$device" ] || break
+  sleep 1
+done
+[ -n "$device" ] || no_scratch "no volume at {SCRATCH_DEVICE}"
+{_MOUNT}"""
 
 
 _LUSTRE: Final = r"""#!/bin/bash
@@ -133,7 +164,7 @@ class LustreSource:
 
 def user_data(
     *,
-    scratch: bool,
+    scratch: Scratch | None,
     efa: bool,
     spot: bool,
     lustre: LustreSource | None = None,
@@ -150,8 +181,9 @@ def user_data(
         *([_SPOT] if spot else []),
         *([_PREPARED] if prepared else []),
         *([_EFA] if efa else []),
-        *([_SCRATCH] if scratch else []),
     ]
+    if scratch is not None:
+        scripts.append(_GP3 if isinstance(scratch, Gp3) else _INSTANCE_STORE)
     scripts += [lustre.script] if lustre is not None else []
     lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"', ""]
     for script in scripts:

@@ -44,6 +44,7 @@ _OLD_TARGETS: Final = (
     "AWS allows mount targets of EFS in one VPC at a time, so destroy those first (pulumi destroy"
     " --target '**efs/mountTarget:MountTarget**' --target-dependents)"
 )
+_ORCHESTRATOR: Final = "pipeline.orchestrator"
 _USERS: Final = ("storage.efs.user_id", "storage.efs.group_id")
 _SECTION_EFFECTS: Final[dict[tuple[str, str], str]] = {
     (
@@ -167,6 +168,8 @@ def _told(change: Change, before: StackConfig, after: StackConfig) -> Change:
         change = dataclasses.replace(change, kind="replaces")
     if change.path in _FILE_SYSTEMS and change.after is None:
         change = dataclasses.replace(change, kind="replaces")
+    if change.path == _ORCHESTRATOR and change.before == "step-functions":
+        change = dataclasses.replace(change, kind="removed")
     effect = _effect(change, before, after)
     return Change(
         path=change.path, before=change.before, after=change.after, kind=change.kind, effect=effect
@@ -189,6 +192,14 @@ def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
         return f"{first}; {_departure(before.environments[name], after.environments.get(name))}"
     if section == "environments" and change.kind == "in place" and field not in _SCALING:
         return _infrastructure_update(before, name)
+    if change.path == _ORCHESTRATOR:
+        return (
+            "the state machine is deleted: runs under way end at its next look at a job, after at"
+            f" most {before.pipeline.poll_seconds} s, and what they have submitted goes on with"
+            " nobody to follow it: wait until no run is under way"
+            if change.kind == "removed"
+            else "a state machine is made; runs under way go on as the chained jobs that they are"
+        )
     if section == "jobs" and change.kind == "in place":
         return "from the next run on"
     if section in {"network", "storage"} and (told := _of_surroundings(change, before)):

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from config.base import CapacityReservationId, ImageId, InstanceTypeName, Section, setting
+from config.disks import ScratchOrNone
 from config.prepared import PreparedImage
 
 DEFAULT_UPDATE_MINUTES: Final = 30
@@ -58,11 +59,11 @@ class _Instances(_Managed):
         ge=30,
         le=16_384,
     )
-    scratch: bool = setting(
-        False,
+    scratch: ScratchOrNone = setting(
+        None,
         about=(
-            "Whether the instance-store disks are joined (RAID 0) and mounted in the jobs at"
-            " /scratch."
+            "Disk for temporary files, which jobs find at /scratch: those of the instance type, or"
+            " a volume of its own."
         ),
         change="in place",
     )

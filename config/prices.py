@@ -15,20 +15,18 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from config.disks import FARGATE_GIB, GP3_IOPS, GP3_MIBPS, Gp3
 from config.environments import Environment, FargateEnvironment, HpcEnvironment
 from config.facts import InstanceType, ec2_facts, instance_type
 from config.jobs import AnalysisJob
 from config.stack import StackConfig
-from config.topology import Job, environments_of, instance_types_of, jobs
+from config.topology import Job, environments_of, instance_types_of, jobs, scratch_of
 
 HOURS_PER_MONTH: Final = 730
 """Hours of a month as AWS counts them in its own price examples: 8760 hours a year through
 twelve.
 """
 _FARGATE_MAX_GIB_PER_VCPU: Final = 8
-
-_FARGATE_FREE_GIB: Final = 20
-"""Disk that a Fargate task has at no cost (AWS Fargate pricing)."""
 
 Service = Literal[
     "fargate-storage-gib-hour",
@@ -49,6 +47,9 @@ Service = Literal[
     "lustre-250-gib-month",
     "lustre-500-gib-month",
     "lustre-1000-gib-month",
+    "gp3-gib-month",
+    "gp3-iops-month",
+    "gp3-mibps-month",
     "ebs-snapshot-gib-month",
 ]
 
@@ -208,7 +209,7 @@ def _machines(job: Job, environment: Environment) -> Machines:
     if isinstance(environment, FargateEnvironment):
         fargate, gib = ec2_facts().fargate, job.memory_mib / 1024
         price = job.vcpus * fargate.usd_per_vcpu_hour + gib * fargate.usd_per_gib_hour
-        more = max(0, (job.ephemeral_storage_gib or 0) - _FARGATE_FREE_GIB)
+        more = max(0, (job.ephemeral_storage_gib or 0) - FARGATE_GIB)
         price += more * service_prices().prices["fargate-storage-gib-hour"].usd
         what = f"{job.vcpus:g} vCPUs, {gib:g} GiB of Fargate"
         return Machines(
@@ -219,10 +220,13 @@ def _machines(job: Job, environment: Environment) -> Machines:
         )
     known = _priced(environment)
     dearest = None if known is None else max(price for _, price in known)
-    confirmed = known is not None and all(facts.price_confirmed for facts, _ in known)
+    disk = _scratch(environment)
+    confirmed = (
+        known is not None and all(facts.price_confirmed for facts, _ in known) and disk.confirmed
+    )
     if isinstance(job, AnalysisJob) and job.nodes > 1 and isinstance(environment, HpcEnvironment):
         return Machines(
-            what=f"{job.nodes} x {environment.instance_type}",
+            what=f"{job.nodes} x {environment.instance_type}{disk.what}",
             usd_per_hour=None if dearest is None else job.nodes * dearest,
             worst_usd_per_hour=None if dearest is None else (job.nodes + 1) * dearest,
             confirmed=confirmed,
@@ -230,31 +234,61 @@ def _machines(job: Job, environment: Environment) -> Machines:
     shares = [
         (share * price, name)
         for name in instance_types_of(environment)
-        for share, price in _shares(job, name)
+        for share, price in _shares(job, name, disk.usd_per_hour)
     ]
     cheapest = min(shares, default=None)
     return Machines(
-        what=f"{job.vcpus:g} vCPUs" + (f" of {cheapest[1]}" if cheapest else ""),
+        what=f"{job.vcpus:g} vCPUs" + (f" of {cheapest[1]}{disk.what}" if cheapest else ""),
         usd_per_hour=cheapest[0] if cheapest else None,
         worst_usd_per_hour=None if dearest is None else 2 * dearest,
         confirmed=confirmed,
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Disk:
+    """What the volume for scratch of one instance adds to it."""
+
+    what: str
+    usd_per_hour: float
+    confirmed: bool
+
+
+def _scratch(environment: Environment) -> _Disk:
+    scratch = scratch_of(environment)
+    if not isinstance(scratch, Gp3):  # instance-store disks are part of the instance's price
+        return _Disk(what="", usd_per_hour=0.0, confirmed=True)
+    bought: dict[Service, int] = {
+        "gp3-gib-month": scratch.size_gib,
+        "gp3-iops-month": scratch.iops - GP3_IOPS,
+        "gp3-mibps-month": scratch.throughput_mibps - GP3_MIBPS,
+    }
+    prices = service_prices().prices
+    return _Disk(
+        what=f" with {scratch.size_gib} GiB of gp3",
+        usd_per_hour=math.fsum(n * prices[name].usd for name, n in bought.items())
+        / HOURS_PER_MONTH,
+        confirmed=all(prices[name].confirmed for name, n in bought.items() if n),
+    )
+
+
 def _priced(environment: Environment) -> list[tuple[InstanceType, float]] | None:
-    """Facts and price of every type of an environment; None where one is not known."""
+    """Facts and price of every type of an environment, its volume for scratch included; None where
+    one is not known.
+    """
     known = [instance_type(name) for name in instance_types_of(environment)]
+    disk = _scratch(environment).usd_per_hour
     priced = [
-        (facts, facts.usd_per_hour)
+        (facts, facts.usd_per_hour + disk)
         for facts in known
         if facts is not None and facts.usd_per_hour is not None
     ]
     return priced if len(priced) == len(known) else None
 
 
-def _shares(job: Job, name: str) -> list[tuple[float, float]]:
-    """The part of one instance of a type that the job takes, and the price of the whole; empty
-    where it is unknown or too small.
+def _shares(job: Job, name: str, disk_usd_per_hour: float) -> list[tuple[float, float]]:
+    """The part of one instance of a type that the job takes, and the price of the whole with its
+    volume for scratch; empty where it is unknown or too small.
     """
     facts = instance_type(name)
     if facts is None or facts.usd_per_hour is None:
@@ -262,4 +296,5 @@ def _shares(job: Job, name: str) -> list[tuple[float, float]]:
     shares = [job.vcpus / facts.vcpus, job.memory_mib / facts.usable_memory_mib]
     if isinstance(job, AnalysisJob) and job.gpus:
         shares.append(job.gpus / facts.gpus if facts.gpus else math.inf)
-    return [(max(shares), facts.usd_per_hour)] if max(shares) <= 1 else []
+    usd = facts.usd_per_hour + disk_usd_per_hour
+    return [(max(shares), usd)] if max(shares) <= 1 else []

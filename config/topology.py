@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from config.base import BrokenFieldError
+from config.disks import Scratch
 from config.environments import Environment, FargateEnvironment, HpcEnvironment
 from config.facts import InstanceType, instance_type
 from config.jobs import AnalysisJob, PostprocessJob, PreprocessJob
@@ -130,6 +131,11 @@ def instance_types_of(environment: Environment) -> tuple[str, ...]:
         if isinstance(environment, HpcEnvironment)
         else environment.instance_types
     )
+
+
+def scratch_of(environment: Environment) -> Scratch | None:
+    """The disk for temporary files of its instances; none on Fargate."""
+    return None if isinstance(environment, FargateEnvironment) else environment.scratch
 
 
 def prepared_image_of(environment: Environment) -> PreparedImage | None:

@@ -26,6 +26,7 @@ from botocore.config import Config
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
 from localcloud.batch.container_engine import Engine
+from localcloud.batch.disks import Disks
 from localcloud.batch.plane import DataPlane
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
@@ -86,6 +87,7 @@ class LocalCloud:
         account_id: Of everything in it.
         engine: The container engine, where one was asked for.
         deployer: The key of the one who may do everything; new with each cloud.
+        pending: Events and functions that are under way.
         slack: The incoming webhook (`url`, `messages`, `fail_next`).
         batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
         transitions_throttled: While it is set, no execution of a state machine enters another
@@ -181,7 +183,7 @@ class LocalCloud:
             role_client=self._role_client,
             invoke_function=functions.invoke_async,
         )
-        bus = EventBus(state, access, targets)
+        self.pending, bus = functions.pending, EventBus(state, access, targets, functions.pending)
         self._schedules = Schedules(state, targets, bus.submit, self.now)
         server = HttpServer(self._answer, self._wanted_port)
         self.port = server.port
@@ -202,7 +204,7 @@ class LocalCloud:
         volumes = Volumes(state, access, fsx, shared)
         self.batch = DataPlane(
             store=store,
-            factory=ContainerFactory(host, state, access, volumes, reachability),
+            factory=ContainerFactory(host, state, access, volumes, Disks(state), reachability),
             publish=functools.partial(_publish, bus, metrics),
             joinable=reachability.problem,
             metadata_urls=lambda task_id: (

@@ -42,6 +42,8 @@ _USAGE: Final = {
     "s3-gb-month": ("AmazonS3", "TimedStorage-ByteHrs"),
     "ecr-gb-month": ("AmazonECR", "TimedStorage-ByteHrs"),
     "fargate-storage-gib-hour": ("AmazonECS", "Fargate-EphemeralStorage-GB-Hours"),
+    "gp3-gib-month": ("AmazonEC2", "EBS:VolumeUsage.gp3"),
+    "gp3-iops-month": ("AmazonEC2", "EBS:VolumeP-IOPS.gp3"),
     "efs-gb-month": ("AmazonEFS", "TimedStorage-ByteHrs"),
     "efs-provisioned-mibps-month": ("AmazonEFS", "ProvisionedTP-MiBpsHrs"),
 }

@@ -96,6 +96,10 @@ alone.
 """
 ENV_CHECKPOINTS_PATH: Final = "PIPELINE_CHECKPOINTS_PATH"
 """Directory on a volume for checkpoints; unset: the results bucket."""
+ENV_SCRATCH_PATH: Final = "PIPELINE_SCRATCH_PATH"
+"""Directory on a disk of the instance for temporary files; unset: the container's own."""
+ENV_DISK_HINT: Final = "PIPELINE_DISK_HINT"
+"""What to change in the stack file where the job's disk is too small, one clause."""
 ENV_LAUNCH_TOKEN: Final = "PIPELINE_LAUNCH_TOKEN"  # noqa: S105 - the name of a variable
 """Shared secret by which the nodes of one job know each other; comes from Secrets Manager."""
 ENV_SLACK_WEBHOOK_URL: Final = "PIPELINE_SLACK_WEBHOOK_URL"

@@ -94,7 +94,7 @@ class Measuring(Component):
         self.register_outputs({"function": self.function.name})
 
 
-def _measured(args: MeasuringArgs) -> pulumi.Output[str]:
+def _measured(args: MeasuringArgs) -> dict[str, Any]:
     """Raises pulumi.RunError where an alarm on the running cost is asked for and a price is not
     known.
     """
@@ -112,16 +112,12 @@ def _measured(args: MeasuringArgs) -> pulumi.Output[str]:
             f" Fix: python scripts/refresh_ec2_facts.py --region {args.context.region}, or remove"
             " monitoring.running_usd_per_hour."
         )
-    return pulumi.Output.json_dumps(
-        {
-            "queues": args.queues.arns,
-            "environments": {
-                name: {"arn": arn, "rates": rates[name]}
-                for name, arn in args.environments.arns.items()
-            },
+    return {
+        "queues": args.queues.arns,
+        "environments": {
+            name: {"arn": arn, "rates": rates[name]} for name, arn in args.environments.arns.items()
         },
-        sort_keys=True,
-    )
+    }
 
 
 def _statements(args: MeasuringArgs) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from config.environments import FargateEnvironment, HpcEnvironment, SpotEnvironment
+from config.environments import HpcEnvironment, SpotEnvironment
 from config.facts import instance_type
 from config.problems import Problem
 from config.rules.base import Rule
@@ -17,7 +17,6 @@ from config.topology import (
     is_spot,
     jobs,
     known_types_of,
-    some,
 )
 
 _SPOT_TYPES: Final = 10
@@ -151,52 +150,6 @@ class SpotJobsAreRetried(Rule):
                 message = f"it may run on Spot in environment {spot[0]} and has no second attempt"
                 yield self.problem(
                     f"jobs.{stage}.attempts", job.attempts, message, "allow 2 or more"
-                )
-
-
-class ScratchHasDisks(Rule):
-    """Scratch space lies on disks of the instance, on all of a queue's environments or on none."""
-
-    code = "SCRATCH"
-    level = "warning"
-    reason = (
-        "Without instance-store disks /scratch lies on the root volume, and a job gets it only"
-        " where every environment of its queue has it."
-    )
-    source = "this program's user data and job definitions"
-    reads = frozenset({"environments", "queues"})
-
-    def check(self, config: StackConfig) -> Iterator[Problem]:
-        """Types without disks, and queues where only some environments have scratch."""
-        scratch = {
-            n: not isinstance(e, FargateEnvironment) and e.scratch
-            for n, e in config.environments.items()
-        }
-        for name, environment in config.environments.items():
-            bare = [
-                t for t, facts in known_types_of(environment).items() if not facts.scratch_disks
-            ]
-            if scratch[name] and bare:
-                message = f"these types have no instance-store disk: {some(bare)}"
-                yield self.problem(
-                    f"environments.{name}.scratch",
-                    scratch[name],
-                    message,
-                    "turn scratch off, or take types with disks",
-                )
-        for name in config.queues:
-            having = {n: scratch[n] for n in environments_of(config, name)}
-            if len(set(having.values())) > 1:
-                without = next(n for n, has in having.items() if not has)
-                message = (
-                    f"environment {without} has no scratch, so jobs of this queue see /scratch"
-                    " nowhere"
-                )
-                yield self.problem(
-                    f"queues.{name}.environments",
-                    list(having),
-                    message,
-                    "set scratch alike on all of them",
                 )
 
 

@@ -8,7 +8,7 @@ from config.environments import FargateEnvironment
 from config.problems import Problem
 from config.rules.base import Rule
 from config.stack import StackConfig
-from config.topology import environments_of, is_spot, may_be_reclaimed
+from config.topology import environments_of, is_spot, may_be_reclaimed, reclaims_are_counted
 
 _ATTEMPTS = "jobs.analysis.spot_attempts"
 _QUEUE = "jobs.analysis.on_demand_queue"
@@ -145,3 +145,26 @@ def _is_without_spot(config: StackConfig, queue: str) -> bool:
     return bool(found) and all(
         not is_spot(each) and isinstance(each, FargateEnvironment) in sort for each in found
     )
+
+
+class ReclaimsAreCounted(Rule):
+    """Where Spot may take machines of the analysis back, postprocess can ask how often it did."""
+
+    code = "SPOT-COUNT"
+    level = "warning"
+    reason = (
+        "Postprocess asks AWS Batch for the attempts of the analysis; without a way there report"
+        " and message say nothing of what was taken back, and what it cost."
+    )
+    source = "AWS Batch API, DescribeJobs; AWS Batch user guide, VPC endpoints"
+    reads = frozenset({"environments", "jobs", "network", "queues"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """An analysis on Spot in a closed network without the endpoint."""
+        if may_be_reclaimed(config, config.jobs.analysis) and not reclaims_are_counted(config):
+            yield self.problem(
+                "network.interface_endpoints",
+                list(config.network.interface_endpoints),
+                "jobs.analysis may run on Spot, and network.nat is none",
+                "add batch",
+            )

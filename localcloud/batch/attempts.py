@@ -197,6 +197,7 @@ class RunningAttempt:
                 None if self.environment.is_fargate else self._owner.instance_role(self.environment)
             ),
             environment=self.environment,
+            instance_type=self.instances[node].type,
         )
         try:
             return self._owner.factory.make(request)

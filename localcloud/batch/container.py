@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from localcloud.batch.container_engine import Engine
+from localcloud.batch.disks import Disk, Disks
 from localcloud.batch.placement import Need
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import ComputeEnvironment
@@ -33,7 +34,9 @@ _ECR_IMAGE: Final = re.compile(
 )
 JOB_PATH: Final = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 """PATH of every container."""
-_READ_ONLY: Final = Path(__file__).with_name("read_only.py")
+HIDDEN: Final = Path(__file__).with_name("hidden")
+"""Folder that hides from jobs the packages of this machine that no image has."""
+_OWN_MOUNTS: Final = Path(__file__).with_name("own_mounts.py")
 _ENGINE_SUPERVISOR: Final = Path(__file__).with_name("container_supervisor.py")
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _IMAGE_ROOT: Final = "/app"
@@ -80,6 +83,8 @@ class TaskRequest:
     """Role of the container instance; None on Fargate."""
     environment: ComputeEnvironment
     """Where it runs, and in whose network."""
+    instance_type: str
+    """Of its instance; of no meaning on Fargate."""
 
 
 def log_destination(spec: dict[str, Any], job_definition: str, task_id: str) -> tuple[str, str]:
@@ -101,6 +106,20 @@ def _places(mounts: Sequence[Mount], directory: Path) -> dict[str, Path]:
         if mount.read_only:
             found[mount.path] = directory / "mounts" / str(number)
             found[mount.path].mkdir(parents=True)
+    return found
+
+
+def _places_of_disks(disks: Sequence[Disk], directory: Path) -> dict[str, Path]:
+    """The same of disks other than the container's own; a file where there is no disk."""
+    found = {}
+    for number, disk in enumerate(disks):
+        if disk.path:
+            found[disk.path] = directory / "disks" / str(number)
+            found[disk.path].parent.mkdir(exist_ok=True)
+            if disk.size is None:
+                found[disk.path].touch()
+            else:
+                found[disk.path].mkdir()
     return found
 
 
@@ -140,6 +159,7 @@ class _InEngine:
         directory: Path,
         write_lines: Callable[[list[str]], None],
         mounts: Sequence[Mount],
+        disks: Sequence[Disk],
     ) -> Container:
         """A container of Docker or podman, made and not started. Raises StartError."""
         name = f"batch-reference-{request.task_id}"
@@ -152,6 +172,7 @@ class _InEngine:
                 fargate=request.instance_role is None,
                 directory=directory,
                 mounts=mounts,
+                disks=disks,
             )
         except StartError:
             shutil.rmtree(directory, ignore_errors=True)
@@ -181,12 +202,14 @@ class ContainerFactory:
         state: AwsState,
         access: Access,
         volumes: Volumes,
+        disks: Disks,
         reachability: Reachability,
     ) -> None:
         self._host = host
         self._state = state
         self._access = access
         self._volumes = volumes
+        self.disks = disks
         self._ways = Ways(reachability, access)
 
     def make(self, request: TaskRequest) -> Container:
@@ -196,6 +219,7 @@ class ContainerFactory:
         image = self._image(request, agent_role)
         secrets = self._secrets(request)
         mounts = self._volumes.mounts(spec, request.environment)
+        disks = self.disks.of(spec, request.environment, request.instance_type)
         write_lines = self._log_writer(request, agent_role)
         directory = self._host.directory / "tasks" / request.task_id
         (directory / "tmp").mkdir(parents=True)
@@ -221,20 +245,24 @@ class ContainerFactory:
         environment.update(self._credentials(spec, request.task_id))
         environment.update(request.variables)
         if isinstance(image, _InEngine):
-            made = image.container(request, environment, directory, write_lines, mounts)
+            made = image.container(request, environment, directory, write_lines, mounts, disks)
             return self._taken_back(made, mounts)
-        places = _places(mounts, directory)
+        places = _places(mounts, directory) | _places_of_disks(disks, directory)
         environment = {name: _on_machine(value, places) for name, value in environment.items()}
         command = [_on_machine(word, places) for word in spec.get("command") or []]
         environment = _of_process(directory) | environment
         if isinstance(image, Path):
-            environment = {"PYTHONPATH": str(image), **environment}
-            if (image / "bin").is_dir():
+            own_packages = (image / "bin").is_dir()
+            path = str(image) if own_packages else f"{HIDDEN}:{image}"
+            environment = {"PYTHONPATH": path, **environment}
+            if own_packages:
                 environment["PATH"] = f"{image / 'bin'}:{environment['PATH']}"
             command = [_ROOT_PATH.sub(str(image), word) for word in command]
         shown = [(str(m.folder), str(places[m.path])) for m in mounts if m.read_only]
-        if shown and command:
-            command = [sys.executable, "-I", "-S", str(_READ_ONLY), json.dumps(shown), *command]
+        sizes = [(str(places.get(d.path, directory / "tmp")), d.size) for d in disks if d.held]
+        if (shown or sizes) and command:
+            asked = json.dumps({"shown": shown, "disks": sizes})
+            command = [sys.executable, "-I", "-S", str(_OWN_MOUNTS), asked, *command]
         made = Container(
             command=command,
             environment=environment,

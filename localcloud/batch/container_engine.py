@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from localcloud.batch.container_flags import flags
+from localcloud.batch.disks import Disk
 from localcloud.batch.tasks import StartError
 from localcloud.batch.volumes import Mount
 
@@ -122,6 +123,7 @@ class Engine:
         fargate: bool,
         directory: Path,
         mounts: Sequence[Mount] = (),
+        disks: Sequence[Disk] = (),
     ) -> str:
         """Makes a container that is not started; returns its id.
 
@@ -133,6 +135,7 @@ class Engine:
             fargate: Whether vCPUs are a limit, as on Fargate, or a share, as on instances.
             directory: For a file with variables, which is gone afterwards.
             mounts: Folders of this machine that stand for volumes of shared file systems.
+            disks: Of the instance.
 
         Raises StartError.
         """
@@ -144,7 +147,12 @@ class Engine:
             *("--network", "host"),
             *("--log-driver", "json-file"),
             *flags(
-                spec, fargate=fargate, cpus=self.cpus, left_out=self.not_enforced, mounts=mounts
+                spec,
+                fargate=fargate,
+                cpus=self.cpus,
+                left_out=self.not_enforced,
+                mounts=mounts,
+                disks=disks,
             ),
         ]
         for variable in given:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from localcloud.batch.disks import Disk
 from localcloud.batch.placement import Need
 from localcloud.batch.tasks import StartError
 from localcloud.batch.volumes import Mount
@@ -24,6 +25,7 @@ def flags(
     cpus: int,
     left_out: Collection[str],
     mounts: Sequence[Mount] = (),
+    disks: Sequence[Disk] = (),
 ) -> list[str]:
     """The flags of a container's size, user, file system and limits.
 
@@ -37,6 +39,7 @@ def flags(
         cpus: Of this machine; no limit is above it.
         left_out: Flags that this machine cannot set.
         mounts: Volumes of shared file systems.
+        disks: Of the instance.
 
     Raises StartError for what could only be had by letting the container out of its box.
     """
@@ -59,17 +62,26 @@ def flags(
         found.append("--read-only")
     for limit in spec.get("ulimits") or []:
         found.append(f"--ulimit={limit['name']}={limit['softLimit']}:{limit['hardLimit']}")
+    found += _mounts(spec, mounts, disks)
+    return found + _linux(spec.get("linuxParameters") or {})
+
+
+def _mounts(spec: Mapping[str, Any], mounts: Sequence[Mount], disks: Sequence[Disk]) -> list[str]:
     shared = {mount.path: mount for mount in mounts}
+    sizes = {disk.path: disk.size for disk in disks if disk.path and disk.held}
+    found = []
     for point in spec.get("mountPoints") or []:
         path, mount = point["containerPath"], shared.get(point["containerPath"])
         read_only = mount.read_only if mount is not None else point.get("readOnly")
         options = f"destination={path}{',readonly' if read_only else ''}"
-        if mount is None:
-            found.append(f"--mount=type=volume,{options}")
-        else:
+        if mount is not None:
             mount.folder.chmod(0o777)
             found.append(f"--mount=type=bind,source={mount.folder},{options}")
-    return found + _linux(spec.get("linuxParameters") or {})
+        elif path in sizes:
+            found.append(f"--mount=type=tmpfs,{options},tmpfs-size={sizes[path]},tmpfs-mode=1777")
+        else:
+            found.append(f"--mount=type=volume,{options}")
+    return found
 
 
 def _refused(spec: Mapping[str, Any]) -> str:

@@ -160,6 +160,12 @@ class DataPlane:
             self.launches.quotas[code] = vcpus
             self.wake()
 
+    def leave_on_disks(self, left: int | None) -> None:
+        """Other jobs have filled the disks of all instances, and of Fargate, but for so many bytes;
+        None: nobody else is there. Containers that start from now on find them so.
+        """
+        self._owner.factory.disks.left = left
+
     def lose_host(self, job_id: str, *, node: int | None = None) -> str:
         """Takes away the instance under a running job (Spot interruption, hardware failure) and
         returns its id.

@@ -152,6 +152,13 @@ class Ec2(Backends):
         groups = self._regional("ec2").groups.get(vpc_id, {})
         return next((group for group in list(groups.values()) if group.name == "default"), None)
 
+    def instance_store_bytes(self, name: str) -> int:
+        """Bytes of all instance-store disks of a type; 0 where it has none, or is unknown."""
+        from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+        storage = INSTANCE_TYPES.get(name, {}).get("InstanceStorageInfo") or {}
+        return int(storage.get("TotalSizeInGB") or 0) * 10**9
+
     def launch_template_data(self, reference: dict[str, str]) -> dict[str, Any] | None:
         """Data of the version that a compute environment's launchTemplate names, or None where it
         does not exist.

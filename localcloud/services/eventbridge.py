@@ -23,6 +23,7 @@ from localcloud.iam.access import Access
 from localcloud.moto.state import ACCOUNT_ID, AwsState
 from localcloud.protocol.wire import WireError
 from localcloud.services.event_targets import Delivery, DeliveryError, Targets, target_input
+from localcloud.services.pending import Pending
 
 _log = logging.getLogger(__name__)
 _MOST_TRIES: Final = 4
@@ -48,12 +49,13 @@ class Undelivered:
 
 
 class EventBus:
-    """Takes events and delivers them in the background."""
+    """Takes events and delivers them in the background, where `pending` counts them."""
 
-    def __init__(self, state: AwsState, access: Access, targets: Targets) -> None:
+    def __init__(self, state: AwsState, access: Access, targets: Targets, pending: Pending) -> None:
         self._state = state
         self._delivery = Delivery(state, access, targets, self.publish)
         self._workers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="events")
+        self._pending = pending
         self._closed = threading.Event()
         self._held: list[Callable[[], None]] | None = None
         self.undelivered: list[Undelivered] = []
@@ -67,7 +69,7 @@ class EventBus:
         """Runs a delivery in the background."""
         if not self._closed.is_set():
             try:
-                self._workers.submit(self._guarded, work)
+                self._pending.add(self._workers.submit(self._guarded, work))
             except RuntimeError:  # closed between the two lines
                 return
 

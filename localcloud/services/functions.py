@@ -34,6 +34,7 @@ from localcloud.moto.state import AwsState, function_name
 from localcloud.protocol.wire import Reply, WireError
 from localcloud.services.cloudwatch_metrics import Metrics
 from localcloud.services.function_workers import Worker, WorkerPool, lost
+from localcloud.services.pending import Pending
 
 _log = logging.getLogger(__name__)
 _LAMBDA: Final = "lambda.amazonaws.com"
@@ -65,6 +66,9 @@ class Functions:
         access: Roles and policies.
         role_client: (service, role ARN, service principal) -> boto3 client.
         metrics: Counts invocations and errors.
+
+    Attributes:
+        pending: Counts the asynchronous invocations that have not ended.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Functions:
         self._role_client = role_client
         self._metrics = metrics
         self._pool = WorkerPool()
+        self.pending = Pending()
         self._closed = threading.Event()
         self._background = ThreadPoolExecutor(max_workers=16, thread_name_prefix="lambda")
         self._kept: dict[str, dict[str, Any]] = {}
@@ -198,7 +203,7 @@ class Functions:
         """
         if not self._closed.is_set():
             with contextlib.suppress(RuntimeError):  # closed meanwhile
-                self._background.submit(self._run_async, name, payload)
+                self.pending.add(self._background.submit(self._run_async, name, payload))
 
     def _run_async(self, name: str, payload: bytes) -> None:
         try:

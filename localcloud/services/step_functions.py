@@ -36,10 +36,11 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from localcloud.moto.state import AwsState
-from localcloud.services import map_runs
+from localcloud.services import execution_waits, map_runs
 from localcloud.services.execution_ends import ExecutionEnds
 from localcloud.services.execution_jobs import ExecutionJobs
 from localcloud.services.execution_logs import log_end
+from localcloud.services.machine_deletions import MachineDeletions
 
 RoleClient = Callable[[str, str, str], Any]
 """(service, role ARN, service principal) -> boto3 client of a role."""
@@ -102,14 +103,16 @@ def interpreter(
             [execution.exec_arn],
             status_change(execution),
         )
+        deletions.ended(execution)
 
-    ends, programs = ExecutionEnds(ended), _Programs()
+    ends, programs, deletions = ExecutionEnds(ended), _Programs(), MachineDeletions()
 
     def program(self: Any) -> Any:
         return programs.new(self._evaluation_details.state_machine_details.definition)
 
     def entered(self: Any, env: Any) -> None:
         ends.entered(env)
+        deletions.entered(env)
         _wait_while_throttled(env, throttled, count)
         if env.is_running():
             enter(self, env)
@@ -119,8 +122,10 @@ def interpreter(
         (service_task.StateTaskService, "_normalise_parameters", _to_sdk),
         (service_task.StateTaskService, "_normalise_response", _from_sdk),
         *ends.replacements(),
+        *deletions.replacements(),
         *jobs.replacements(),
         *map_runs.replacements(require),
+        *execution_waits.replacements(),
         (CommonStateField, "_eval_body", entered),
         (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
         # moto has no setting for it

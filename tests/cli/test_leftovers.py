@@ -17,13 +17,24 @@ from cli.errors import ExitCode
 from cli.leftovers import Account, Leftover
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy, destroy
+from tests.config.stacks import sections
 from tests.support.documents import validated
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "batch-reference"
+SHARED = {"efs": {"kind": "created"}, "lustre": {"kind": "created"}}
+GPU = sections("dev")["environments"]["gpu"] | {"scratch": {"kind": "gp3", "size_gib": 100}}
+JOBS = sections("dev")["jobs"]
+JOBS["preprocess"]["volumes"] = [{"file_system": "efs", "path": "/mnt/shared"}]
+JOBS["analysis"]["volumes"] = [{"file_system": "lustre", "path": "/mnt/fast"}]
 OPEN = {
-    "batch-reference:storage": json.dumps({"protect": False, "delete_with_content": True}),
+    "batch-reference:jobs": json.dumps(JOBS),
+    "batch-reference:storage": json.dumps(
+        {"protect": False, "delete_with_content": True, **SHARED}
+    ),
+    "batch-reference:environments": json.dumps({**sections("dev")["environments"], "gpu": GPU}),
 }
+SECRETS = {"batch-reference:slack-webhook-url": "https://hooks.slack.com/services/T0/B0/x"}
 
 
 def of(cloud: LocalCloud, stack: str = "dev") -> Account:
@@ -38,15 +49,22 @@ def kinds(found: list[Leftover]) -> set[str]:
 def clouds(tmp_path_factory) -> Iterator[tuple[LocalCloud, set[str]]]:
     """An AWS in which the stack `dev` was deployed and destroyed, and what was left before."""
     with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
-        alive = deploy(ROOT, "dev", cloud.client, config=OPEN)
+        alive = deploy(ROOT, "dev", cloud.client, config=OPEN, secrets=SECRETS)
         before = kinds(leftovers.examine(of(cloud))[0])
-        destroy(ROOT, "dev", cloud.client, previous=alive.state, config=OPEN)
+        destroy(ROOT, "dev", cloud.client, previous=alive.state, config=OPEN, secrets=SECRETS)
         yield cloud, before
 
 
 def test_a_stack_that_stands_is_all_left(clouds) -> None:
     _, before = clouds
     assert {"bucket", "table", "NAT gateway", "compute environment", "log group", "alarm"} <= before
+    shared = {
+        "file system of EFS",
+        "access point of EFS",
+        "file system of FSx for Lustre",
+        "secret",
+    }
+    assert shared <= before
 
 
 def test_a_destroyed_stack_leaves_nothing_that_costs(clouds) -> None:

@@ -14,6 +14,7 @@ from botocore.validate import ParamValidator
 
 from components import jobs
 from components.containers import container_properties
+from config.disks import InstanceStore
 from config.environments import HpcEnvironment
 from localcloud.deployment.deploy import DeploymentError
 from localcloud.deployment.engine import Resource
@@ -223,6 +224,26 @@ def test_every_container_is_told_its_region(stack: str) -> None:
         )
 
 
+def test_a_job_is_told_which_setting_makes_room_on_its_disk() -> None:
+    changes = {
+        "environments": {"gpu": {"scratch": {"kind": "gp3", "size_gib": 70}}},
+        "jobs": {"preprocess": {"ephemeral_storage_gib": 40}},
+    }
+    made = deploy("dev", changes=changes)
+    found = {
+        stage: _environment(_container(made.one(DEFINITION, f"jobs-{stage}")))
+        for stage in ("preprocess", "analysis", "postprocess")
+    }
+    told = {stage: one["PIPELINE_DISK_HINT"] for stage, one in found.items()}
+    assert told == {
+        "preprocess": "raise jobs.preprocess.ephemeral_storage_gib, which is 40 (at most 200)",
+        "analysis": "raise environments.gpu.scratch.size_gib, which is 70",
+        "postprocess": "raise jobs.postprocess.ephemeral_storage_gib, which is 20 (at most 200)",
+    }
+    scratch = {stage: one.get("PIPELINE_SCRATCH_PATH") for stage, one in found.items()}
+    assert scratch == {"preprocess": None, "analysis": "/scratch", "postprocess": None}
+
+
 def test_variables_of_the_stages() -> None:
     made = deployed("prod")
     buckets = {
@@ -240,6 +261,10 @@ def test_variables_of_the_stages() -> None:
     }
     assert _environment(_container(made.one(DEFINITION, "jobs-preprocess"))) == everywhere | {
         "PIPELINE_INGEST_BUCKET": buckets["ingest"],
+        "PIPELINE_DISK_HINT": (
+            "raise environments.spot-cpu.root_volume_gib, which is 50, and"
+            " environments.on-demand-cpu.root_volume_gib, which is 50"
+        ),
         "PIPELINE_UNIT_ROWS": "65536",
         "PIPELINE_INCOMPLETE_ROWS": "reject",
         "PIPELINE_MAX_REJECTED_PERCENT": "20",
@@ -247,6 +272,8 @@ def test_variables_of_the_stages() -> None:
     }
     analysis = _environment(_container(made.one(DEFINITION, "jobs-analysis")))
     assert json.loads(analysis.pop("PIPELINE_STAGE_PRICES"))["analysis"] == pytest.approx(4 * 55.04)
+    assert analysis.pop("PIPELINE_SCRATCH_PATH") == "/scratch"
+    assert "environments.gpu" in analysis.pop("PIPELINE_DISK_HINT")
     assert analysis == everywhere | {
         "PIPELINE_ARRAY_BACKEND": "cupy",
         "PIPELINE_EXCHANGE": "host",
@@ -289,6 +316,7 @@ def test_variables_of_the_stages() -> None:
         "true",
     ]
     postprocess = _environment(_container(made.one(DEFINITION, "jobs-postprocess")))
+    assert "environments.spot-cpu.root_volume_gib" in postprocess.pop("PIPELINE_DISK_HINT")
     prices = json.loads(postprocess.pop("PIPELINE_STAGE_PRICES"))
     assert prices["analysis"] == pytest.approx(4 * 55.04)
     assert postprocess == everywhere | {
@@ -348,7 +376,11 @@ def test_whatever_columns_check_passes_fit_the_definition() -> None:
 def test_config_of_prod_is_what_these_tests_think_it_is() -> None:
     gpu = config_of("prod").environments["gpu"]
     assert isinstance(gpu, HpcEnvironment)
-    assert (gpu.instance_type, gpu.efa, gpu.scratch) == ("p5.48xlarge", True, True)
+    assert (gpu.instance_type, gpu.efa, gpu.scratch) == (
+        "p5.48xlarge",
+        True,
+        InstanceStore(kind="instance-store"),
+    )
 
 
 def test_properties_that_aws_batch_does_not_know_are_refused_before_they_are_registered(

@@ -14,6 +14,7 @@ import pytest
 
 from components.efa import efa_device_count, efa_interfaces
 from components.user_data import user_data
+from config.disks import Gp3, InstanceStore, Scratch
 from config.facts import ec2_facts, instance_type
 from tests.components.program import STACKS, config_of, deploy, deployed
 
@@ -128,12 +129,41 @@ def scripts_of(encoded: str) -> list[str]:
     return [str(part.get_payload()) for part in parts if isinstance(part, Message)]
 
 
+STORE = InstanceStore(kind="instance-store")
+VOLUME = Gp3(kind="gp3", size_gib=200, iops=6000, throughput_mibps=500)
+
+
+def test_a_volume_for_scratch_is_encrypted_and_goes_with_the_instance() -> None:
+    changes = {"environments": {"gpu": {"scratch": VOLUME.model_dump()}}}
+    template = deploy("prod", changes=changes).one(LT, "environments-gpu-template")
+    root, scratch = template.inputs["blockDeviceMappings"]
+    assert root["deviceName"] == "/dev/xvda"
+    assert scratch == {
+        "deviceName": "/dev/sdf",
+        "ebs": {
+            "volumeSize": 200,
+            "volumeType": "gp3",
+            "iops": 6000,
+            "throughput": 500,
+            "encrypted": "true",
+            "deleteOnTermination": "true",
+        },
+    }
+
+
 @pytest.mark.parametrize(
     ("scratch", "efa", "count"),
-    [(False, False, 1), (True, False, 2), (False, True, 2), (True, True, 3)],
+    [
+        (None, False, 1),
+        (STORE, False, 2),
+        (None, True, 2),
+        (STORE, True, 3),
+        (VOLUME, False, 2),
+        (VOLUME, True, 3),
+    ],
 )
 def test_user_data_is_a_multipart_archive_of_shellscripts_of(
-    scratch: bool, efa: bool, count: int
+    scratch: Scratch | None, efa: bool, count: int
 ) -> None:
     encoded = user_data(scratch=scratch, efa=efa, spot=False)
     scripts = scripts_of(encoded)
@@ -167,7 +197,7 @@ def test_metadata_script_sets_both_locks_and_says_where_one_fails(
     )
     stub.chmod(0o755)
     script = (
-        scripts_of(user_data(scratch=False, efa=False, spot=False))[0]
+        scripts_of(user_data(scratch=None, efa=False, spot=False))[0]
         .replace("/etc/ecs", f"{tmp_path}/ecs")
         .replace("/dev/kmsg", f"{tmp_path}/kmsg")
     )
@@ -186,36 +216,55 @@ def test_metadata_script_sets_both_locks_and_says_where_one_fails(
     assert (tmp_path / "kmsg").exists() != works
 
 
-SCRATCH_CASES = {
-    "no disk": ("", True, ["mkdir -p /scratch", "chmod 1777 /scratch"]),
-    "one disk": (
-        "/dev/nvme1n1",
-        True,
-        [
-            "mkdir -p /scratch",
-            "mkfs.xfs -f -K /dev/nvme1n1",
-            "mount -o noatime /dev/nvme1n1 /scratch",
-            "chmod 1777 /scratch",
-        ],
-    ),
+MOUNTED = ["mkdir -p /scratch", "mkfs.xfs -f -K {0}", "mount -o noatime {0} /scratch"]
+READY = [*MOUNTED, "chmod 1777 /scratch"]
+NOT_READY = ["rmdir /scratch", "touch /scratch"]
+
+
+def on(device: str, lines: list[str]) -> list[str]:
+    return [line.format(device) for line in lines]
+
+
+SCRATCH_CASES: dict[str, tuple[Scratch, str, str, list[str]]] = {
+    # which disks there are, and which program is missing or fails
+    "no disk": (STORE, "", "", NOT_READY),
+    "one disk": (STORE, "/dev/nvme1n1", "", on("/dev/nvme1n1", READY)),
     "two disks, linked twice each": (
-        "/dev/nvme2n1\n/dev/nvme1n1\n/dev/nvme1n1\n/dev/nvme2n1",
-        False,
+        STORE,
+        r"/dev/nvme2n1\n/dev/nvme1n1\n/dev/nvme1n1\n/dev/nvme2n1",
+        "mdadm",
         [
-            "mkdir -p /scratch",
             "dnf install -y mdadm",
             "mdadm --create /dev/md0 --run --level=0 --raid-devices=2 /dev/nvme1n1 /dev/nvme2n1",
-            "mkfs.xfs -f -K /dev/md0",
-            "mount -o noatime /dev/md0 /scratch",
-            "chmod 1777 /scratch",
+            *on("/dev/md0", READY),
         ],
+    ),
+    "a disk that cannot be mounted": (
+        STORE,
+        "/dev/nvme1n1",
+        "mount",
+        [*on("/dev/nvme1n1", MOUNTED), *NOT_READY],
+    ),
+    "a volume beside the system's own": (
+        VOLUME,
+        r"/dev/nvme0n1\n/dev/nvme0n1p1\n/dev/nvme1n1\n/dev/nvme1n1",
+        "",
+        on("/dev/nvme1n1", READY),
+    ),
+    "a volume of a Xen instance": (VOLUME, "/dev/xvdf", "", on("/dev/xvdf", READY)),
+    "a volume that does not come": (VOLUME, "/dev/nvme0n1", "", ["sleep 1"] * 30 + NOT_READY),
+    "a system that does not say on which disk it runs": (
+        VOLUME,
+        "/dev/nvme1n1",
+        "lsblk",
+        NOT_READY,
     ),
 }
 
 
 @pytest.mark.parametrize("case", SCRATCH_CASES)
-def test_scratch_script_joins_the_disks_that_are_there(case: str, tmp_path: Path) -> None:
-    disks, mdadm_installed, expected = SCRATCH_CASES[case]
+def test_scratch_script_mounts_the_disks_that_are_there(case: str, tmp_path: Path) -> None:
+    scratch, disks, broken, expected = SCRATCH_CASES[case]
     log = tmp_path / "log"
     (tmp_path / "bin").mkdir()
 
@@ -225,23 +274,30 @@ def test_scratch_script_joins_the_disks_that_are_there(case: str, tmp_path: Path
         path.chmod(0o755)
 
     recorded = f'echo "$(basename "$0") $*" >> {log}'
-    for name in ("mkdir", "mkfs.xfs", "mount", "chmod", *(("mdadm",) if mdadm_installed else ())):
+    for name in ("mkdir", "mkfs.xfs", "mount", "chmod", "rmdir", "touch", "sleep", "mdadm"):
         stub(name, recorded)
-    stub("readlink", f"printf '%s\\n' '{disks}'")
+    stub("readlink", f"printf '{disks}\\n'")
     stub("tee", "cat > /dev/null")  # the real one would write to the kernel's log
+    stub("findmnt", "echo /dev/nvme0n1p1")
+    stub("lsblk", r"printf 'nvme0n1p1 part\nnvme0n1 disk\n'")
     stub(
         "dnf",
         f"{recorded}\nprintf '#!{shutil.which('bash')}\\n{recorded}\\n' >"
         f" {tmp_path}/bin/mdadm\n/bin/chmod 755 {tmp_path}/bin/mdadm",
     )
-    for name in ("grep", "sort", "cat", "basename"):
+    if broken == "mdadm":
+        (tmp_path / "bin" / "mdadm").unlink()
+    elif broken:
+        stub(broken, f"{recorded if broken == 'mount' else ':'}\nexit 32")
+    for name in ("grep", "sort", "cat", "basename", "sed", "seq", "head"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
-    script = scripts_of(user_data(scratch=True, efa=False, spot=False))[1]
-    subprocess.run(
+    script = scripts_of(user_data(scratch=scratch, efa=False, spot=False))[1]
+    done = subprocess.run(
         [shutil.which("bash") or "bash"],
         input=script,
         text=True,
-        check=True,
+        check=False,
         env={**os.environ, "PATH": str(tmp_path / "bin")},
     )
     assert log.read_text().splitlines() == expected
+    assert (done.returncode == 0) == (expected[-1] == "chmod 1777 /scratch")

@@ -152,7 +152,7 @@ kill) echo "$*" >> {log};;
 esac""",
     )
     stub("systemd-run", "exit 0")
-    script = scripts_of(user_data(scratch=False, efa=False, spot=True))[1]
+    script = scripts_of(user_data(scratch=None, efa=False, spot=True))[1]
     watch = tmp_path / "spot-watch"
     script = script.replace("/usr/local/bin/spot-watch", str(watch))
     config = tmp_path / "ecs.config"

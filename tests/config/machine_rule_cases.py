@@ -195,28 +195,6 @@ CASES: dict[str, list[Case]] = {
             {**postprocess_on(FARGATE), "jobs.postprocess.ephemeral_storage_gib": 40},
         )
     ],
-    "SCRATCH": [
-        Case(
-            {**on_nodes({"scratch": True})},
-            "environments.own.scratch",
-            ("c5n.9xlarge", "take types with disks"),
-            {},
-        ),
-        Case(
-            {
-                "environments.other": {**GPU_SPOT, "scratch": True},
-                "queues.other": {"environments": ["other", "own"], "priority": 5},
-            }
-            | ONE_GPU,
-            "queues.other.environments",
-            ("environment own has no scratch",),
-            {
-                "environments.other": GPU_SPOT,
-                "queues.other": {"environments": ["other", "own"], "priority": 5},
-            }
-            | ONE_GPU,
-        ),
-    ],
     "CAPACITY-BLOCK": [
         Case(
             {"environments.gpu.capacity_block": True},

@@ -27,6 +27,24 @@ def _without(*paths: str) -> Changes:
 
 
 CASES: dict[str, list[Case]] = {
+    "SPOT-COUNT": [
+        Case(
+            {**ONE_GPU, "network.nat": "none"},
+            "network.interface_endpoints",
+            ("jobs.analysis may run on Spot", "add batch"),
+            {**ONE_GPU, "network.nat": "none", "network.interface_endpoints": ["batch"]},
+        ),
+        Case(
+            {
+                **LEAVES_SPOT,
+                "network.nat": "none",
+                "network.interface_endpoints": ["sts", "monitoring"],
+            },
+            "network.interface_endpoints",
+            ('["sts", "monitoring"]',),
+            {"network.nat": "none"},  # the base's analysis is On-Demand
+        ),
+    ],
     "SPOT-ATTEMPTS-QUEUE": [
         Case(_without(_QUEUE), _ATTEMPTS, ("nothing follows them", "name one of gpu, other"), {}),
         Case(_without(_ATTEMPTS), _QUEUE, ("nothing ever goes there",), LEAVES_SPOT),

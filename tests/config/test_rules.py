@@ -12,6 +12,7 @@ from config.rules import RULES, base
 from config.stack import SECRETS, SECTIONS, StackConfig
 from tests.config import (
     capacity_rule_cases,
+    disk_rule_cases,
     machine_rule_cases,
     money_rule_cases,
     network_rule_cases,
@@ -26,6 +27,7 @@ from tests.config.stacks import changed, load, problems_of
 _FILES = (
     rule_cases,
     capacity_rule_cases,
+    disk_rule_cases,
     machine_rule_cases,
     money_rule_cases,
     network_rule_cases,

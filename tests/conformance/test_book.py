@@ -16,8 +16,10 @@ from random import Random
 import pytest
 
 from config import ConfigError
+from tests.config.stacks import EXAMPLES, STACKS
 from tests.conformance.book import Change, base, book, changed, recorded
 from tests.conformance.book.engines import Outcome, Own, Real
+from tests.conformance.book.pages import pages
 from tests.conformance.book.play import Pair
 from tests.conformance.book.reached import config_of, every_field, reached
 from tests.conformance.book.server import here
@@ -80,6 +82,14 @@ def test_the_record_has_nothing_that_is_not_in_the_book() -> None:
     assert set(recorded()) - {f"{change.stack}/{change.name}" for change in book()} == set()
 
 
+@pytest.mark.parametrize("stack", [*STACKS, *EXAMPLES])
+def test_each_stack_has_changes_and_each_of_them_is_on_one_page(stack: str) -> None:
+    made = [change for page in pages(stack) for change in page]
+    assert len(made) >= 3
+    assert set(made) == {c for c in book() if c.stack == stack and not c.refused}
+    assert len(made) == len(set(made))
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stack", list(_OF_THE_DAY))
 def test_the_changes_of_the_day(stack: str, pulumi_folder: Path, tmp_path: Path) -> None:
@@ -135,12 +145,14 @@ def test_the_whole_book(stack: str, pulumi_folder: Path, tmp_path: Path) -> None
     pair, differing = Pair(tmp_path, stack, pulumi_folder), dict[str, list[str]]()
     try:
         differing["as it is"] = pair.deploy()
-        for change in book():
-            if change.stack == stack:
-                found, differing[change.name] = pair.play(change)
-                expected = recorded().get(f"{stack}/{change.name}", {})
-                if any(found.get(part) != steps for part, steps in expected.items()):
-                    differing[change.name].append(f"recorded {expected}, found {found}")
+        for change in (each for each in book() if each.stack == stack):
+            found, differing[change.name] = pair.play(change, whole=False)
+            expected = recorded()[f"{stack}/{change.name}"]
+            if any(expected.get(part) != steps for part, steps in found.items()):
+                differing[change.name].append(f"recorded {expected}, found {found}")
+        for page in (*pages(stack), ()):
+            differing[" + ".join(each.name for each in page) or "as it was"] = pair.turn(page)
+        differing["taken away"] = pair.destroy()
     finally:
         pair.stop()
     assert {name: told for name, told in differing.items() if told} == {}

@@ -4,7 +4,9 @@ program in several states.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +193,14 @@ TWO = """
     aws.sqs.Queue("third", delay_seconds={0})
 """
 
+WAITING = """
+    import pathlib, time
+    aws.sqs.Queue("first", delay_seconds={0})
+    pathlib.Path({1!r}).touch()
+    while not pathlib.Path({2!r}).exists():
+        time.sleep(0.05)
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Both:
@@ -280,3 +290,23 @@ def test_a_part_of_a_change_and_then_the_rest(both: Both) -> None:
         "Queue third",
     ]
     assert both.ends() == []
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(300)
+def test_the_second_of_two_changes_at_once_is_refused(both: Both, tmp_path: Path) -> None:
+    """Our engine's is in tests/cli/test_two_at_once.py."""
+    begun, ends = tmp_path / "begun", tmp_path / "ends"
+    both.write(WAITING.format(5, str(begun), str(ends)))
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        first = beside.submit(both.real.up)
+        while not (begun.exists() or first.done()):
+            time.sleep(0.05)
+        for second in (both.real.up, both.real.destroy):
+            (words,) = second().failures
+            assert "the stack is currently locked by 1 lock(s)" in words
+        ends.touch()
+    assert [step.reason for step in first.result().steps][-1:] == ["create"]
+    assert [*compare(both.own.up(), first.result()), *both.ends()] == []
+    both.write(WAITING.format(6, str(begun), str(ends)))
+    assert [*compare(both.own.up(), both.real.up()), *both.ends()] == []

@@ -33,6 +33,8 @@ EXIT_CODE: Final = 3
 """Of a stage that fails."""
 SOON: Final = {"measure_minutes": 1, "stuck_minutes": 1, "failed_jobs": 1, "failed_analyses": 1}
 """Alarms that need no patience."""
+SETTLED: Final = 10.0
+"""Most seconds for the functions that a beat of the clock starts."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,11 @@ class Planted(Stack):
         )
 
     def ringing(self) -> set[str]:
-        """The alarms in state ALARM after another beat of the clock, by their labels in
-        components/monitoring/alarms.py.
+        """The alarms in state ALARM after another beat of the clock and what it starts, by their
+        labels in components/monitoring/alarms.py.
         """
         self.ready.cloud.tick()
+        self.ready.cloud.pending.settle(SETTLED)
         found = self.ready.client("cloudwatch").describe_alarms(
             AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )

@@ -13,8 +13,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from cli.paths import ROOT
 from cli.rehearsal import rehearsal
+from localcloud.deployment.stack_file import read_stack
 from tests.end_to_end.conftest import Stack
+from tests.end_to_end.test_files import SMALL
 from tests.localcloud.conftest import forward, until
 from workloads import metrics
 from workloads.contract import Run
@@ -43,7 +46,12 @@ NO_ROWS = b"name,town\n"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    config = {"batch-reference:pipeline": json.dumps(PIPELINE)}
+    jobs = json.loads(read_stack(ROOT, "local", {}, {}).config["batch-reference:jobs"])
+    jobs["analysis"] |= SMALL
+    config = {
+        "batch-reference:jobs": json.dumps(jobs),
+        "batch-reference:pipeline": json.dumps(PIPELINE),
+    }
     with rehearsal(
         "local", tmp_path_factory.mktemp("day"), config=config, say=lambda _: None
     ) as ready:

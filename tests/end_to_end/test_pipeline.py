@@ -15,7 +15,6 @@ import pytest
 
 from cli.paths import SAMPLE
 from tests.end_to_end.conftest import SHARES_THE_STACK, Stack
-from tests.end_to_end.tables import table
 from tests.localcloud.conftest import until
 from workloads.contract import RUNS_PAGE_KEY, STAGES, Run, month_page_key
 from workloads.page.writing import rows_in
@@ -84,24 +83,6 @@ def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pan
         assert (told.state, told.rows) == ("SUCCEEDED", summary["table"]["rows"])
         assert told.usd == pytest.approx(summary["run"]["usd"])
     assert stack.ready.cloud.denials == []
-
-
-def test_the_same_bytes_again_do_nothing_and_changed_bytes_are_a_new_run(
-    stack: Stack, new_key: Callable[[], str]
-) -> None:
-    key = new_key()
-    first = Run(stack.put(key, table()).run_id)
-    assert stack.finish(first).state == "SUCCEEDED"
-    before = sorted(stack.jobs())
-
-    again = Run(stack.put(key, table()).run_id)
-    changed = Run(stack.put(key, table(seed=8)).run_id)
-    assert stack.finish(changed).state == "SUCCEEDED"
-
-    assert again == first != changed
-    new = [name for name in stack.jobs() if name not in before]
-    assert sorted(new) == sorted(changed.job_name(stage) for stage in STAGES)
-    assert len(stack.told(first)) == 1
 
 
 def test_what_is_no_upload_is_told_once_and_nothing_runs(stack: Stack) -> None:

@@ -32,7 +32,7 @@ ANALYSIS = {
     "shards": SHARDS,
     "vcpus": 4,
     "memory_mib": 4096,
-    "ranks_per_node": 2,
+    "ranks_per_node": 1,
     "attempts": 3,
 }
 
@@ -148,7 +148,7 @@ def test_a_lost_machine_is_made_good_and_the_findings_are_those_of_one_rank(
     assert counts[-1] == {"SUCCEEDED": SHARDS}
     summary = stack.summary(run)
     provenance: dict[str, Any] = summary["provenance"]["analysis"]
-    assert (provenance["ranks"], provenance["nodes"]) == (2 * SHARDS, SHARDS)
+    assert (provenance["ranks"], provenance["nodes"]) == (SHARDS, SHARDS)
     analysis = next(stage for stage in summary["run"]["stages"] if stage["stage"] == "analysis")
     record = json.loads(stack.result(run.stage_record_key("analysis")))
     seconds = record["details"]["shard_seconds"]

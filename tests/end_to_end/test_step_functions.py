@@ -25,7 +25,7 @@ FALLBACK = {
     "nodes": 1,
     "vcpus": 2,
     "memory_mib": 4096,
-    "ranks_per_node": 2,
+    "ranks_per_node": 1,
     "array_backend": "numpy",
     "timeout_minutes": 10,
 }

@@ -23,6 +23,8 @@ PATIENCE = 90.0
 """Seconds after which a test gives up on something: a ceiling for a busy machine, which a quiet one
 never comes near.
 """
+LONGEST_PAUSE = 0.2
+"""Seconds between two looks, once a test has waited for ten times as long."""
 
 
 def trust(service: str) -> str:
@@ -183,12 +185,12 @@ def until(
     seconds: float = PATIENCE,
     pause: float = 0.01,
 ) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < seconds:
         if found := condition():
             return found
-        time.sleep(pause)
-        pause = max(pause, min(pause * 1.2, 0.05))  # whoever is waited for needs the processor
+        # whoever is waited for needs the processor, of which a look takes hundredths of a second
+        time.sleep(max(pause, min(0.1 * waited, LONGEST_PAUSE)))
     raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 

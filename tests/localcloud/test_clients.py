@@ -138,7 +138,7 @@ def test_a_branch_that_fails_stops_the_jobs_of_the_others(stage: Stage) -> None:
     queue = stage.queue(stage.environment())
     sleeps = _task(queue, stage.python("import time; time.sleep(600)"))
     fails = {"Type": "Fail", "Error": "Mine"}
-    waits = {"Type": "Wait", "Seconds": 2, "Next": "Fail"}
+    waits = {"Type": "Wait", "Seconds": 10, "Next": "Fail"}
     branches = [
         {"StartAt": "Job", "States": {"Job": sleeps}},
         {"StartAt": "Wait", "States": {"Wait": waits, "Fail": fails}},

@@ -7,13 +7,18 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 
+from localcloud.deployment.provider import Provider
+from localcloud.services.execution_waits import PACE
 from tests.localcloud.conftest import Stage, until
+from tests.localcloud.deploying import REGION
 
 ENDS = {"ExecutionAborted", "ExecutionFailed", "ExecutionSucceeded", "ExecutionTimedOut"}
 WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 300, "End": True}}}
@@ -110,3 +115,57 @@ def test_a_second_stop_and_a_stop_after_the_end_change_nothing(stage: Stage) -> 
     assert waiting.status(execution) == "ABORTED"
     assert (machine.counted("ExecutionsSucceeded"), machine.counted("ExecutionsAborted")) == (1, 0)
     assert waiting.counted("ExecutionsAborted") == 1
+
+
+def test_a_machine_is_deleting_until_its_executions_come_to_another_state(stage: Stage) -> None:
+    first: dict[str, Any] = {"Type": "Wait", "Seconds": 10, "Next": "Wait"}
+    states: dict[str, Any] = {"First": first, "Wait": {"Type": "Succeed"}}
+    machine = Machine(stage, {"StartAt": "First", "States": states})
+    execution = machine.start()
+    assert machine.status(execution) == "RUNNING"
+    described = machine.client.describe_state_machine(stateMachineArn=machine.arn)
+    machine.client.delete_state_machine(stateMachineArn=machine.arn)
+    machine.client.delete_state_machine(stateMachineArn=machine.arn)
+    now = machine.client.describe_state_machine(stateMachineArn=machine.arn)
+    assert (described["status"], now["status"]) == ("ACTIVE", "DELETING")
+    assert machine.status(execution) == "RUNNING"
+    with pytest.raises(ClientError, match="StateMachineDeleting"):
+        machine.start()
+    with pytest.raises(ClientError, match="StateMachineDeleting"):
+        machine.client.update_state_machine(stateMachineArn=machine.arn, definition="{}")
+    with pytest.raises(ClientError, match="StateMachineDeleting"):
+        machine.client.create_state_machine(
+            name=described["name"],
+            definition=described["definition"],
+            roleArn=described["roleArn"],
+        )
+    provider = Provider(client=stage.client, config={"aws:region": REGION}, preview=False)
+    made = SimpleNamespace(id=machine.arn, inputs={}, outputs={})
+    provider.delete("aws:sfn/stateMachine:StateMachine", made)  # comes back when it is gone
+    assert machine.counted("ExecutionsAborted") == 1
+    with pytest.raises(ClientError, match="StateMachineDoesNotExist"):
+        machine.client.describe_state_machine(stateMachineArn=machine.arn)
+
+
+def test_a_machine_without_executions_is_gone_at_once(stage: Stage) -> None:
+    machine = Machine(stage, {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+    execution = machine.start()
+    until(lambda: machine.status(execution) == "SUCCEEDED")
+    machine.client.delete_state_machine(stateMachineArn=machine.arn)
+    with pytest.raises(ClientError, match="StateMachineDoesNotExist"):
+        machine.client.describe_state_machine(stateMachineArn=machine.arn)
+
+
+def test_a_wait_lasts_a_part_of_its_seconds_and_until_its_moment(stage: Stage) -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=3)
+    states = {
+        "Wait": {"Type": "Wait", "Seconds": 5, "Next": "Until"},
+        "Until": {"Type": "Wait", "Timestamp": moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "End": True},
+    }
+    machine = Machine(stage, {"StartAt": "Wait", "States": states})
+    began = time.monotonic()
+    execution = machine.start()
+    until(lambda: "WaitStateExited" in machine.history(execution), what="the wait does not end")
+    assert time.monotonic() - began >= 5 * PACE
+    until(lambda: machine.status(execution) == "SUCCEEDED", what="the moment does not come")
+    assert datetime.now(UTC) >= moment.replace(microsecond=0)

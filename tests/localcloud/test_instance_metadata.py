@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from components.user_data import user_data
+from config.disks import InstanceStore
 from tests.localcloud.conftest import Stage
 
 TAKE = """
@@ -85,13 +86,20 @@ def test_on_bare_instances_a_job_takes_the_role(stage: Stage, nodes: int) -> Non
 @pytest.mark.parametrize("nodes", [1, 2])
 @pytest.mark.parametrize("efa", [False, True])
 def test_on_the_programs_instances_it_does_not(stage: Stage, nodes: int, efa: bool) -> None:
-    assert told(stage, user_data(scratch=True, efa=efa, spot=False), nodes=nodes) == CLOSED
+    assert (
+        told(
+            stage,
+            user_data(scratch=InstanceStore(kind="instance-store"), efa=efa, spot=False),
+            nodes=nodes,
+        )
+        == CLOSED
+    )
 
 
 def test_each_way_in_needs_its_own_lock(stage: Stage) -> None:
     import base64
 
-    text = base64.b64decode(user_data(scratch=False, efa=False, spot=False)).decode()
+    text = base64.b64decode(user_data(scratch=None, efa=False, spot=False)).decode()
     for line, open_to in (("ECS_AWSVPC_BLOCK_IMDS=true", 2), ("iptables", 1)):
         script = "\n".join(each for each in text.splitlines() if line not in each)
         encoded = base64.b64encode(script.encode()).decode()
@@ -100,7 +108,7 @@ def test_each_way_in_needs_its_own_lock(stage: Stage) -> None:
 
 
 def test_the_firewall_lets_root_pass_and_options_count(stage: Stage) -> None:
-    script = user_data(scratch=False, efa=False, spot=False)
+    script = user_data(scratch=None, efa=False, spot=False)
     assert (
         told(stage, script, user="root")["key"] == "Success"
     )  # as the container agent, which needs it

@@ -12,6 +12,7 @@ import pytest
 
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.provider import Provider
+from localcloud.deployment.provider.lifecycle import LIFECYCLES
 from localcloud.deployment.provider.values import UNKNOWN, plain
 from tests.localcloud.deploying import no_aws
 
@@ -158,3 +159,26 @@ def test_a_preview_knows_the_zones_of_its_region(region: str, count: int) -> Non
     rest = provider.invoke(token, {"excludeNames": [first]})
     assert rest is not None
     assert rest["names"] == found["names"][1:]
+
+
+@pytest.mark.parametrize("token", sorted(LIFECYCLES))
+def test_an_update_of_something_else_leaves_what_counts_by_default(token: str) -> None:
+    inputs = {"tags": {"a": "2"}}
+    for name, default in LIFECYCLES[token].defaults.items():
+        before = Made(inputs={"tags": {"a": "1"}}, outputs={name: default})
+        _, outputs = planned().update(token, "it", inputs, before=before)
+        assert outputs[name] == default
+        before = Made(inputs={"tags": {"a": "1"}, name: "x"}, outputs={name: "x"})
+        _, outputs = planned().update(token, "it", inputs, before=before)
+        assert outputs[name] == default
+
+
+def test_a_resource_of_whose_state_a_default_is_missing_can_be_read(
+    cloud: LocalCloud, provider: Provider
+) -> None:
+    """As after an update by an older release."""
+    cloud.client("events").put_rule(Name="every", ScheduleExpression="rate(1 hour)")
+    inputs = {"name": "every", "scheduleExpression": "rate(1 hour)"}
+    found = provider.read("aws:cloudwatch/eventRule:EventRule", "every", inputs, {"name": "every"})
+    assert found is not None
+    assert found[0] == inputs

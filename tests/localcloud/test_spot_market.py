@@ -60,7 +60,7 @@ RETRY = {
 @pytest.fixture(scope="module")
 def spot(stage: Stage) -> str:
     """A queue on Spot machines as the program sets them up."""
-    launch = template(stage, user_data(scratch=False, efa=False, spot=True))
+    launch = template(stage, user_data(scratch=None, efa=False, spot=True))
     return stage.queue(stage.environment("SPOT", launchTemplate=launch, securityGroupIds=[]))
 
 
@@ -174,7 +174,7 @@ def test_only_what_runs_on_spot_is_reclaimed(stage: Stage, queue: str) -> None:
 
 @pytest.mark.parametrize("missing", ["DRAINING", "docker kill"])
 def test_each_part_of_the_boot_script_is_needed(stage: Stage, missing: str) -> None:
-    text = base64.b64decode(user_data(scratch=False, efa=False, spot=True)).decode()
+    text = base64.b64decode(user_data(scratch=None, efa=False, spot=True)).decode()
     script = "\n".join(line for line in text.splitlines() if missing not in line)
     launch = template(stage, base64.b64encode(script.encode()).decode())
     # kept though it is idle, so that a job could come back to it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +41,7 @@ class Watched:
         }
         self.rang |= {label for label, state in states.items() if state == "ALARM"}
         self.calm |= {label for label, state in states.items() if state == "OK"}
-        time.sleep(0.1)  # for the functions that the schedules start
+        self.cloud.pending.settle(10.0)  # the functions that the schedules start
         return states
 
     def call_all_functions(self) -> None:

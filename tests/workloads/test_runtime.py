@@ -257,14 +257,14 @@ def test_a_denied_call_names_operation_and_object():
         (
             OSError(errno.ENOSPC, "No space left on device", "/scratch/part"),
             74,
-            "the scratch disk is full: /scratch/part",
+            "the disk is full: /scratch/part has ",
         ),
         (
             OSError(
                 "IOError: [Errno 28] Error writing bytes to file. Detail: No space left on device"
             ),
             74,
-            "the scratch disk is full",
+            "the disk is full: /tmp has ",
         ),
     ],
 )

@@ -86,6 +86,8 @@ class Settings:
     """Directory with copies of cleaned tables."""
     checkpoints_path: Path | None = None
     """Directory for checkpoints, in place of the results bucket."""
+    scratch: bool = False
+    """Whether temporary files lie on a disk that is meant for data."""
 
     @classmethod
     def read(cls) -> Settings:
@@ -124,6 +126,7 @@ class Settings:
             means=SearchMeans.read(),
             tables_path=env.directory(contract.ENV_TABLES_PATH),
             checkpoints_path=env.directory(contract.ENV_CHECKPOINTS_PATH),
+            scratch=env.directory(contract.ENV_SCRATCH_PATH) is not None,
         )
 
 

@@ -182,8 +182,8 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
         r"no space left on device",
         "the container could not be started, because the machine's disk is full",
         (
-            "raise the size of the root volume or take instance types with local disks; large"
-            " images and leftovers of other jobs fill it"
+            "raise root_volume_gib of the environment, or on Fargate ephemeral_storage_gib of the"
+            " job; large images and leftovers of other jobs fill it"
         ),
     ),
     (
@@ -242,7 +242,10 @@ _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
     ),
     74: (
         "the stage found its disk full",
-        "take instance types with local disks and set scratch on the environment",
+        (
+            "the log says which path, and what is free there; raise scratch.size_gib or"
+            " root_volume_gib of the environment, or on Fargate ephemeral_storage_gib of the job"
+        ),
     ),
     90: (
         "not all nodes of the job came together before the deadline",

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Final
+
+from workloads import contract
 
 EXIT_OK: Final = 0
 EXIT_REFUSED: Final = 1
@@ -53,7 +58,7 @@ def exhausted(error: BaseException) -> StageError | None:
     if isinstance(error, OSError):
         # libraries pass the system's text on and not always its number
         if error.errno in _FULL or os.strerror(errno.ENOSPC) in str(error):
-            return no_space(f": {error.filename}" if error.filename else "")
+            return no_space(error.filename)
         if error.errno == errno.ENOMEM:
             return no_memory(str(error))
     return None
@@ -69,13 +74,55 @@ def no_memory(details: str = "") -> StageError:
     )
 
 
-def no_space(where: str = "") -> StageError:
-    """The disk is full."""
+def no_space(
+    path: str | os.PathLike[str] | None = None, *, needed: int | None = None, what: str = ""
+) -> StageError:
+    """The disk is full, or would be.
+
+    Args:
+        path: What was to be written, or where; by default temporary files.
+        needed: Bytes that it takes, where they are known.
+        what: What takes them.
+    """
+    place = tempfile.gettempdir() if path is None else os.fspath(path)
+    free = f"{place} has {_free(place)} free"
     return StageError(
-        f"the scratch disk is full{where}",
-        hint=(
-            "take instance types with local disks and set scratch on the environment; the log names"
-            " what was being written"
-        ),
+        f"the disk is full: {free}"
+        if needed is None
+        else f"the disk is too small: {what} need {size(needed)}, and {free}",
+        hint=_hint(place),
         exit_code=EXIT_NO_SPACE,
+    )
+
+
+def size(count: int) -> str:
+    """Bytes as the settings have them, in MiB or GiB."""
+    return f"{count / 2**30:,.2f} GiB" if count >= 2**30 else f"{count / 2**20:,.1f} MiB"
+
+
+def _free(place: str) -> str:
+    """Bytes free at a path, which need not be there."""
+    for each in (Path(place), *Path(place).parents):
+        try:
+            return size(shutil.disk_usage(each).free)
+        except OSError:
+            continue
+    return "an unknown number of bytes"
+
+
+def _hint(place: str) -> str:
+    """What to change: the sizes of shared memory, of a shared file system and of the job's own disk
+    are settings of their own.
+    """
+    if place.startswith("/dev/shm"):  # noqa: S108 - named, not written to
+        return "raise shared_memory_mib of the stage"
+    volumes = [
+        os.environ.get(name, "")
+        for name in (contract.ENV_TABLES_PATH, contract.ENV_CHECKPOINTS_PATH)
+    ]
+    if any(each and f"{place}/".startswith(f"{each}/") for each in volumes):
+        return "raise size_gib of storage.lustre, or delete files there"
+    return os.environ.get(contract.ENV_DISK_HINT) or (
+        "give the job a larger disk: ephemeral_storage_gib on Fargate, scratch or root_volume_gib"
+        " of the environment on instances"
     )

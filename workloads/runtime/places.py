@@ -19,12 +19,18 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from workloads.runtime import s3, s3_streams
-from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_NO_SPACE, StageError, exhausted
+from workloads.runtime.errors import (
+    EXIT_ENVIRONMENT,
+    EXIT_NO_SPACE,
+    StageError,
+    exhausted,
+    no_space,
+)
 
 log = logging.getLogger(__name__)
 
 _HINT: Final = (
-    "is the volume of this job mounted, writable for it and not full? Its path is the stack file's"
+    "is the volume of this job mounted, and writable for it? Its path is the stack file's"
     " jobs.<stage>.volumes"
 )
 
@@ -253,9 +259,8 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = exhausted(error)
+        if (full := exhausted(error)) is not None:
+            raise no_space(path) if full.exit_code == EXIT_NO_SPACE else full from error
         raise StageError(
-            f"{path}: {error.strerror or error}",
-            hint=_HINT,
-            exit_code=EXIT_NO_SPACE if full is not None else EXIT_ENVIRONMENT,
+            f"{path}: {error.strerror or error}", hint=_HINT, exit_code=EXIT_ENVIRONMENT
         ) from error

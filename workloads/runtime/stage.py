@@ -19,7 +19,7 @@ from workloads import contract
 from workloads.contract import ContractError, Run, Stage
 from workloads.formats import now
 from workloads.records import StageRecord
-from workloads.runtime import env, logs, s3, usage
+from workloads.runtime import disk, env, logs, s3, usage
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import (
     EXIT_ENVIRONMENT,
@@ -84,7 +84,7 @@ def run_stage(
                 }
             },
         )
-        with usage.Meter() as meter:
+        with disk.own_directory(), usage.Meter() as meter:
             details = main(run)
             used = meter.used
         seconds = time.monotonic() - clock

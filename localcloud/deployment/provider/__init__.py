@@ -235,8 +235,9 @@ class Provider:
             **{
                 name: value
                 for name, value in before.outputs.items()
-                if name not in schema.inputs or name in kept or name in cycle.computed
+                if name not in formerly or name in kept or name in cycle.computed
             },
+            **{name: cycle.defaults[name] for name in formerly if name in cycle.defaults},
             **inputs,
         }
         tags = values.get("tags") or {}

@@ -18,7 +18,14 @@ from botocore.exceptions import ClientError
 
 from localcloud.deployment.provider.calls import HANDLERS, Aws, Call, ProviderError
 
-_ABSENT: Final = ("NotFound", "NoSuch", "NonExistent", "Unknown", "does not exist")
+_ABSENT: Final = (
+    "NotFound",
+    "NoSuch",
+    "NonExistent",
+    "Unknown",
+    "does not exist",
+    "DoesNotExist",
+)
 
 
 @dataclass(kw_only=True)

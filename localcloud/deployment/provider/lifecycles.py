@@ -203,7 +203,7 @@ lifecycles(
             keeps=("targetId",),
         ),
         "sfn/stateMachine:StateMachine": Lifecycle(
-            delete=remove("stepfunctions", "DeleteStateMachine", stateMachineArn="{id}"),
+            delete=removals.state_machine,
             update=updates.state_machine,
         ),
         "sqs/queue:Queue": Lifecycle(

@@ -68,7 +68,9 @@ def _actual(
     reader = READERS.get(token)
     if reader is None:
         raise ProviderError(f"the type {token} cannot be read by the local provider")
-    return reader(Reading(aws=aws, token=token, id=id, values=values))
+    cycle = LIFECYCLES.get(token, Lifecycle(delete=None))
+    # of a state that an older release has written, or of an import, a default may be missing
+    return reader(Reading(aws=aws, token=token, id=id, values={**cycle.defaults, **values}))
 
 
 def _given(actual: Actual, fields: Mapping[str, Any]) -> dict[str, Any]:

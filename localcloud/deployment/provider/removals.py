@@ -13,8 +13,9 @@ from localcloud.deployment.provider.lifecycle import Removal
 _BATCH_MINUTES: Final = 10.0
 _DISABLED_MINUTES: Final = 20.0
 _NAT_MINUTES: Final = 30.0
-"""How long the real provider waits: job_queue.go, compute_environment.go and vpc_nat_gateway.go of
-terraform-provider-aws.
+_MACHINE_MINUTES: Final = 5.0
+"""How long the real provider waits: job_queue.go, compute_environment.go, vpc_nat_gateway.go and
+state_machine.go of terraform-provider-aws.
 """
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 2.0
 
@@ -65,6 +66,24 @@ def compute_environment(removal: Removal) -> None:
     for each in found():
         raise ProviderError(
             f"compute environment {removal.id} is {each['status']}: {each.get('statusReason', '')}"
+        )
+
+
+def state_machine(removal: Removal) -> None:
+    """It is DELETING until its executions have ended, each at its next state (Step Functions API
+    reference, DeleteStateMachine).
+    """
+    if removal.send_if_there("stepfunctions", "DeleteStateMachine", stateMachineArn=removal.id):
+        until(
+            lambda: (
+                not removal.send_if_there(
+                    "stepfunctions", "DescribeStateMachine", stateMachineArn=removal.id
+                )
+            ),
+            f"waiting for Step Functions State Machine ({removal.id}) delete: timeout while waiting"
+            " for resource to be gone (last state: 'DELETING', timeout:"
+            f" {_MACHINE_MINUTES:g}m0s)",
+            seconds=60 * _MACHINE_MINUTES,
         )
 
 

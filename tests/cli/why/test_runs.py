@@ -15,6 +15,7 @@ from rich.console import Console
 
 from cli import paths
 from cli.errors import CliError, ExitCode
+from cli.rehearsal import IMAGES
 from cli.schema import document_schema
 from cli.target import Target
 from cli.why import command
@@ -33,7 +34,7 @@ LATER = "20991231-never-0123456789ab"
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCloud, Target]]:
     directory = tmp_path_factory.mktemp("cloud")
-    with LocalCloud(directory, images={"*/batch-reference*": ROOT}) as cloud:
+    with LocalCloud(directory, images=IMAGES) as cloud:
         secrets = {"batch-reference:slack-webhook-url": cloud.slack.url}
         deployment = deploy(ROOT, "local", cloud.client, secrets=secrets)
         yield (

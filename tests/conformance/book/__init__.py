@@ -76,10 +76,13 @@ def base(stack: str) -> Stacked:
     return Stacked(document=yaml.safe_load(stack_path(stack).read_text()))
 
 
-def changed(change: Change) -> Stacked:
-    """The stack with the change made. Raises KeyError where it removes what is not there."""
-    made = copy.deepcopy(base(change.stack))
-    for path, value in change.paths.items():
+def changed(*changes: Change) -> Stacked:
+    """The stack with changes of it made, in this order.
+
+    Raises KeyError where one removes what is not there.
+    """
+    made = copy.deepcopy(base(changes[0].stack))
+    for path, value in (pair for change in changes for pair in change.paths.items()):
         head, *inner = path.split("/")
         if head == "secrets":
             assert inner[0] in SECRETS

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from cli.pulumi import PASSPHRASE
-from localcloud.deployment.deploy import DeploymentError, deploy, destroy
+from localcloud.deployment.deploy import Deployment, DeploymentError, deploy, destroy
 from localcloud.deployment.engine.checkpoint import checkpoint, restored
 from localcloud.deployment.engine.refresh import refresh
 from localcloud.deployment.engine.state import State
@@ -103,15 +104,15 @@ class Own:
 
     def preview(self) -> Outcome:
         """What an `up` would do."""
-        return self._deploy(preview=True)
+        return self._done(partial(deploy, previous=self.state, preview=True), kept=False)
 
     def up(self) -> Outcome:
         """Brings the stack to its file."""
-        return self._deploy(preview=False)
+        return self._done(partial(deploy, previous=self.state))
 
-    def destroy(self) -> None:
+    def destroy(self) -> Outcome:
         """Takes everything away."""
-        destroy(self.folder, self._stack, self._client, secrets=self.secrets, previous=self.state)
+        return self._done(partial(destroy, previous=self.state))
 
     def checkpoint(self) -> str:
         """The state for `pulumi stack import`."""
@@ -120,21 +121,15 @@ class Own:
             self.state, exports=self.exports, settings=settings, passphrase=PASSPHRASE
         )
 
-    def _deploy(self, *, preview: bool) -> Outcome:
+    def _done(self, command: Callable[..., Deployment], *, kept: bool = True) -> Outcome:
+        """Runs a command, and keeps the state that it leaves."""
         try:
-            done = deploy(
-                self.folder,
-                self._stack,
-                self._client,
-                secrets=self.secrets,
-                previous=self.state,
-                preview=preview,
-            )
+            done = command(self.folder, self._stack, self._client, secrets=self.secrets)
         except DeploymentError as error:
-            if error.state is not None and not preview:
+            if error.state is not None and kept:
                 self.state = error.state
             return Outcome(failures=tuple(each.message for each in error.failures))
-        if not preview:
+        if kept:
             self.state, self.exports = done.state, done.outputs
         return Outcome(steps=of_own(done.steps))
 

@@ -6,16 +6,20 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from localcloud.deployment.engine.state import State
-from tests.conformance.book import Change, Stacked, base, changed
+from tests.conformance.book import PROJECT, Change, Stacked, base, changed
 from tests.conformance.book.engines import Outcome, Own, Real, drift
+from tests.conformance.book.reached import config_of
 from tests.conformance.book.server import Aws, elsewhere, here
 from tests.conformance.book.steps import contents, deleted_first, grouped, out_of_order
 from tests.localcloud.inventory import inventory
 
+_OF_OTHERS: Final = "fs-0123456789abcdef0"
+"""In the book: a file system of Amazon EFS that is there already."""
 _MOST: Final = 12
 """Differing resources that are told of one part."""
 
@@ -37,6 +41,7 @@ class Pair:
         self.real = Real(folder / "real", stack, provider=self.clouds[1].provider, bin=bin)
         for engine in (self.own, self.real):
             engine.of_this_project()
+        self._others = [_made_by_others(cloud) for cloud in self.clouds]
         self._empty = [_inventory(cloud) for cloud in self.clouds]
 
     def stop(self) -> None:
@@ -45,9 +50,7 @@ class Pair:
 
     def deploy(self) -> list[str]:
         """Makes the stack as its file in the repository is; returns the differences."""
-        self._write(base(self._stack))
-        own, real = self._up()
-        return [*compare(own, real), *self._ends()]
+        return self.turn(())
 
     def play(self, change: Change, *, whole: bool = True) -> tuple[dict[str, Any], list[str]]:
         """Previews a change, and where the `whole` is wanted makes it and takes it back.
@@ -63,24 +66,57 @@ class Pair:
         if change.refused or real.failures:
             return {"refused": change.refused}, told
         if whole:
-            own, real = self._up()
+            own, real = self._both("up")
             found |= {"up": grouped(real.steps), "deleted first": deleted_first(real.steps)}
             told += [f"up: {line}" for line in (*compare(own, real), *self._ends())]
             self._write(base(self._stack))
-            own, real = self._up()
+            own, real = self._both("up")
             found["back"] = grouped(real.steps)
             told += [f"back: {line}" for line in (*compare(own, real), *self._ends())]
         return found, told
 
-    def _write(self, stacked: Stacked) -> None:
-        self.own.write(stacked)
-        self.real.write(stacked)
+    def turn(self, page: Sequence[Change]) -> list[str]:
+        """Makes the changes of a page, and takes back at once what was made before; without any
+        the stack is as its file is. Returns the differences.
+        """
+        self._write(changed(*page) if page else base(self._stack))
+        return [*compare(*self._both("up")), *self._ends()]
 
-    def _up(self) -> tuple[Outcome, Outcome]:
+    def destroy(self) -> list[str]:
+        """Takes everything away, after its protection; returns the differences and what is left."""
+        whole = base(self._stack)
+        told = []
+        if config_of(whole, self._stack).storage.protect:
+            whole.document["config"].setdefault(f"{PROJECT}:storage", {})["protect"] = False
+            self._write(whole)
+            told = list(compare(*self._both("up")))
+        told += [*compare(*self._both("destroy")), *self._ends()]
+        for name, cloud, empty, state in zip(
+            ("own", "real"),
+            self.clouds,
+            self._empty,
+            (self.own.state, self.real.state),
+            strict=True,
+        ):
+            left = sorted(_inventory(cloud) - empty)
+            kept = [r.urn for r in (*state.resources, *state.pending_deletion) if r.custom]
+            told += [f"{name} has left {each}" for each in (*left, *kept)[:_MOST]]
+        return told
+
+    def _write(self, stacked: Stacked) -> None:
+        own, real = (
+            replace(stacked, document=json.loads(text.replace(_OF_OTHERS, theirs)))
+            for text in [json.dumps(stacked.document)]
+            for theirs in self._others
+        )
+        self.own.write(own)
+        self.real.write(real)
+
+    def _both(self, command: Literal["up", "destroy"]) -> tuple[Outcome, Outcome]:
         before = self.own.state, self.real.state
         with ThreadPoolExecutor(max_workers=1) as beside:
-            waiting = beside.submit(self.real.up)
-            found = self.own.up(), waiting.result()
+            waiting = beside.submit(getattr(self.real, command))
+            found = getattr(self.own, command)(), waiting.result()
         for outcome, then, now in zip(
             found, before, (self.own.state, self.real.state), strict=True
         ):
@@ -167,6 +203,11 @@ def _apart(left: Any, right: Any) -> str:
     pairs = enumerate(zip(*texts, strict=False))
     at = max(next((index for index, (a, b) in pairs if a != b), 0) - 60, 0)
     return f"own …{texts[0][at:][:200]}, real …{texts[1][at:][:200]}"
+
+
+def _made_by_others(cloud: Aws) -> str:
+    made = cloud.client("efs").create_file_system(CreationToken="others", Encrypted=True)
+    return str(made["FileSystemId"])
 
 
 def _inventory(cloud: Aws) -> set[str]:

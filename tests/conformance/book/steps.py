@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,8 +17,13 @@ _OWN_OPERATIONS: Final = {"replace": "create-replacement", "delete replaced": "d
 _ENGINES_OWN: Final = "pulumi:providers:"
 _NOT_DONE: Final = ("same", "read", "refresh", "replace")
 """The CLI's `replace` is a word between the two halves of a replacement."""
-_CHANCE: Final = re.compile(r"(?<=http://)127\.0\.0\.1:\d+|(?<=-)[A-Za-z0-9]{6}(?=[\"'*]|$)")
-"""The endpoint of an AWS in memory, and what Secrets Manager puts behind a name."""
+_CHANCE: Final = re.compile(
+    r"(?<=http://)127\.0\.0\.1:\d+|(?<=-)[A-Za-z0-9]{6}(?=[\"'*]|$)|(?<=@tcp:/)[0-9a-z]{8}\b"
+)
+"""The endpoint of an AWS in memory, what Secrets Manager puts behind a name, and the mount name of
+a file system of FSx for Lustre.
+"""
+_ENCODED: Final = "userData"
 _RANDOM: Final = re.compile(r"-[0-9a-f]{4,7}(?![0-9a-zA-Z])")
 _TOKEN: Final = re.compile(
     r"[a-z]+-[0-9a-f]{8,17}\b|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -155,9 +161,8 @@ def contents(resources: Iterable[Resource]) -> dict[str, Any]:
             owners.setdefault(token, f"<{kind.rpartition(':')[2]} {name}>")
     return {
         each.urn: {
-            name: "<secret>" if name in each.secret_inputs else _neutral(value, owners)
-            for name, value in each.inputs.items()
-            if not name.startswith("__") and value not in (None, [], {})
+            name: "<secret>" if name in each.secret_inputs else value
+            for name, value in _neutral(each.inputs, owners).items()
         }
         for each in custom
     }
@@ -166,7 +171,10 @@ def contents(resources: Iterable[Resource]) -> dict[str, Any]:
 def _neutral(value: Any, owners: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: _neutral(item, owners)
+            name: _neutral(
+                b64decode(item).decode() if name == _ENCODED and isinstance(item, str) else item,
+                owners,
+            )
             for name, item in value.items()
             if not name.startswith("__") and item not in (None, [], {})
             # where an asset lies is of no account, only what it holds

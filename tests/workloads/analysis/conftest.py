@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from moto.moto_api._internal.models import moto_api_backend
-from moto.server import ThreadedMotoServer
 
 from tests.workloads.analysis.tables import Columns, lines_object, run_of, write_table
+from tests.workloads.analysis.watched_server import Watch, served
 from workloads import contract
 from workloads.analysis.pipeline.partials import Success, load_profile, load_success
 from workloads.analysis.profile.result import Profile
@@ -34,6 +32,7 @@ class Store:
 
     s3: S3Client
     environ: dict[str, str]
+    watch: Watch
 
     def put_table(
         self,
@@ -83,37 +82,28 @@ class Store:
 
 @contextlib.contextmanager
 def serve() -> Iterator[Store]:
-    # not for the session: moto's state belongs to the process, and other files of the worker empty
-    # it
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    environ = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        contract.ENV_INTERMEDIATE_BUCKET: MIDDLE,
-        contract.ENV_RESULTS_BUCKET: RESULTS,
-    }
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=environ["AWS_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
-    for bucket in (MIDDLE, RESULTS):
-        s3.create_bucket(Bucket=bucket)
-    try:
-        yield Store(s3, environ)
-    finally:
-        moto_api_backend.reset()
-        server.stop()
+    with served() as (address, watch):
+        environ = {
+            "AWS_ENDPOINT_URL": address,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            contract.ENV_INTERMEDIATE_BUCKET: MIDDLE,
+            contract.ENV_RESULTS_BUCKET: RESULTS,
+        }
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=address,
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        for bucket in (MIDDLE, RESULTS):
+            s3.create_bucket(Bucket=bucket)
+        yield Store(s3, environ, watch)
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    with serve() as served:
-        yield served
+    with serve() as one:
+        yield one

@@ -1,5 +1,5 @@
-"""The analysis by mpirun alone, killed at random moments and started again with other numbers of
-ranks.
+"""The analysis by mpirun alone, killed at chosen or random moments and started again with other
+numbers of ranks.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import psutil
 
 from tests.workloads.analysis.conftest import RESULTS, Store
 from tests.workloads.analysis.mpirun_program import environment
+from tests.workloads.analysis.watched_server import Choice
 from workloads import contract
 from workloads.analysis.launch import mpirun
 from workloads.contract import Run
@@ -90,29 +91,52 @@ class Attempts:
             while len(self.checkpoint()["objects"]) < 2 and process.poll() is None:
                 time.sleep(0.02)
         time.sleep(rng.uniform(0.0, longest_wait_seconds))
-        return self._kill(process, rng)
+        self._signal(process, rng)
+        return self.finish(process) != 0
 
-    def end_when_stored(
+    def end_at(
         self,
         ranks: int,
-        ready: Callable[[Collection[str]], bool],
+        moment: Choice,
+        *,
+        carried_out: bool = True,
         signal_number: int = signal.SIGKILL,
     ) -> None:
-        """Start, and send a rank a signal as soon as the names of the checkpoint's objects are
-        such.
+        """Start, and send a rank a signal at the moment of a request to S3, which is carried out
+        all the same or, after a SIGKILL, is lost with its writer.
+        """
+        held = self.store.watch.await_moment(moment)
+        process = self.start(ranks)
+        while not held.reached.wait(0.05):
+            assert process.poll() is None, "ended before that moment: " + self._ended(process)
+        self._signal(process, random.Random(0), signal_number)  # noqa: S311 - no secret
+        if signal_number != signal.SIGKILL:
+            held.go_on(carried_out=True)
+        assert self.finish(process) != 0
+        held.go_on(carried_out=carried_out)
+
+    def end_when_stored(self, ranks: int, ready: Callable[[Collection[str]], bool]) -> None:
+        """Start, and kill a rank as soon as the names of the checkpoint's objects are such: for
+        checkpoints that are not in S3.
         """
         process = self.start(ranks)
         while not ready(self.checkpoint()["objects"]):
-            assert process.poll() is None, "done before it stored anything"
+            assert process.poll() is None, "done before it stored anything: " + self._ended(process)
             time.sleep(0.02)
-        assert self._kill(process, random.Random(0), signal_number)  # noqa: S311 - no secret
+        self._signal(process, random.Random(0))  # noqa: S311 - no secret
+        assert self.finish(process) != 0
 
-    def _kill(
+    def _ended(self, process: subprocess.Popen[str]) -> str:
+        self.finish(process)
+        return self.logs[-1]
+
+    def _signal(
         self,
         process: subprocess.Popen[str],
         rng: random.Random,
         signal_number: int = signal.SIGKILL,
-    ) -> bool:
+    ) -> None:
+        """To one of the ranks, if there is one yet, or still."""
         found: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
             found = [
@@ -122,7 +146,6 @@ class Attempts:
             ]
         with contextlib.suppress(psutil.NoSuchProcess, IndexError):
             rng.choice(found).send_signal(signal_number)
-        return self.finish(process) != 0
 
 
 def kill_and_resume(attempts: Attempts, rng: random.Random, kills: int) -> int:

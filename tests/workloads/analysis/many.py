@@ -5,12 +5,9 @@ analysing a small table.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +73,7 @@ def analyse(store: Store, jobs: list[Job], *, folder: Path) -> list[Success]:
         "-m",
         "mpi4py",
         "-m",
-        "tests.workloads.analysis.many",
+        "tests.workloads.analysis.rank_of_many",
         str(wanted),
         str(done),
     )
@@ -105,34 +102,3 @@ def load(store: Store, job: Job) -> Found:
         ids=np.concatenate([np.zeros(0, np.int64), *(ids for ids, _, _ in parts)]),
         scores=np.concatenate([np.zeros(0), *(scores for _, scores, _ in parts)]),
     )
-
-
-def main(wanted: Path, done: Path) -> None:
-    """One rank."""
-    from mpi4py import MPI
-
-    from workloads.analysis.pipeline.table_run import WholeTable
-    from workloads.analysis.progress import Progress, Stop
-    from workloads.analysis.settings import Settings
-
-    found = []
-    for environ in json.loads(wanted.read_text()):
-        os.environ.update(environ)
-        has_part = MPI.COMM_WORLD.rank < int(environ[contract.ENV_RANKS_PER_NODE])
-        comm = cast(MPI.Intracomm, MPI.COMM_WORLD.Split(int(has_part), MPI.COMM_WORLD.rank))
-        if has_part:
-            found.append(WholeTable(comm, Settings.read(), Progress(), Stop()).run())
-        comm.Free()
-        all_done = MPI.COMM_WORLD.Ibarrier()
-        while (
-            not all_done.Test()
-        ):  # a rank that waits inside of MPI would take the processor from those at work
-            time.sleep(0.01)
-    if MPI.COMM_WORLD.rank == 0:
-        done.write_text(
-            json.dumps([success.to_json().decode() for success in found if success is not None])
-        )
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))

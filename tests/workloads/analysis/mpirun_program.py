@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from localcloud.batch.container import HIDDEN
 from workloads.analysis.launch import mpirun
 
 
@@ -17,7 +18,7 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
         {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
-            "PYTHONPATH": str(mpirun.ROOT),
+            "PYTHONPATH": f"{HIDDEN}:{mpirun.ROOT}",
             "OMPI_MCA_mpi_yield_when_idle": "1",  # there may be more ranks than processors
             **more,
         }

@@ -146,9 +146,8 @@ BANNED = {
 }
 FILTER = "the filter, whose bounds cover its rounding"
 ALLOWED = {
-    ("profile/joint.py", "matmul"): "products of slices, which are exact",
+    ("profile/joint.py", "matmul"): "products and sums of slices, which are exact",
     ("profile/joint.py", "@"): "the same on a GPU",
-    ("profile/joint.py", "sum"): "sums of slices, which are exact, and of int64",
     ("profile/exact.py", "sum"): "counts",
     ("profile/exact.py", "cumsum"): "counts",
     ("profile/sketch.py", "cumsum"): "counts",

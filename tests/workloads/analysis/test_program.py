@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
+from localcloud.batch.container import HIDDEN
 from tests.workloads.analysis.conftest import MIDDLE, RESULTS, Store
 from tests.workloads.analysis.profile.serial import profile_of
 from workloads import contract
@@ -34,6 +35,7 @@ def run_stage(
         env={
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
+            "PYTHONPATH": str(HIDDEN),
             **store.environ,
             contract.ENV_RUN_ID: run.run_id,
             contract.ENV_RANKS_PER_NODE: str(ranks),

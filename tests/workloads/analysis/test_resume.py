@@ -1,7 +1,5 @@
-"""kill -9 of a random rank at a random moment, then on with another number of ranks: again and
-again, with fresh seeds every time.
-
-The drill kills twenty times.
+"""kill -9 of a rank, then on with another number of ranks: at the moments that matter, one after the
+other, and in the drill twenty times at random moments.
 """
 
 from __future__ import annotations
@@ -11,13 +9,16 @@ import random
 import secrets
 import signal
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from tests.workloads.analysis.conftest import MIDDLE, RESULTS
 from tests.workloads.analysis.killing import Attempts, kill_and_resume
+from tests.workloads.analysis.many import Job, analyse
 from tests.workloads.analysis.profile.serial import profile_of
+from tests.workloads.analysis.watched_server import Choice, Request, after, put
 from workloads import contract
 from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
 from workloads.analysis.tree import NodeId
@@ -26,10 +27,10 @@ from workloads.runtime import s3
 from workloads.runtime.errors import StageError
 from workloads.runtime.places import Bucket
 
-FULL = {contract.ENV_ANOMALY_MODE: "full", contract.ENV_ANOMALY_TOP: "20"}
+UNIT_ROWS = 250
 
 
-def table(seed: int, rows: int = 12_000) -> np.ndarray:
+def table(seed: int, rows: int = 5_000) -> np.ndarray:
     rng = np.random.default_rng(seed)
     values = rng.standard_t(4, size=(12, rows)).astype(np.float64)
     values[:, 1000:1010] = values[:, :10]  # duplicates across units
@@ -37,20 +38,100 @@ def table(seed: int, rows: int = 12_000) -> np.ndarray:
     return values
 
 
-@pytest.mark.slow
+def environ_of(mode: str) -> dict[str, str]:
+    return {
+        contract.ENV_ANOMALY_MODE: mode,
+        contract.ENV_ANOMALY_NEIGHBOURS: "10",
+        contract.ENV_ANOMALY_TOP: "20",
+    }
+
+
+FULL = environ_of("full")
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A table with a seed of its own every time, and its answers by one rank to the end."""
+
+    seed: int
+    values: np.ndarray
+    digests: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(store, tmp_path_factory) -> Undisturbed:
+    seed = secrets.randbits(32)
+    values = table(seed)
+    modes = ("full", "top")
+    jobs = [
+        Job(run=store.put_table(f"undisturbed-{mode}", values, unit_rows=UNIT_ROWS), mode=mode)
+        for mode in modes
+    ]
+    found = analyse(store, jobs, folder=tmp_path_factory.mktemp("jobs"))
+    digests = {mode: one.digest for mode, one in zip(modes, found, strict=True)}
+    return Undisturbed(seed, values, digests)
+
+
+INDEX = put("/checkpoint.json")
+DELETION = Request(method="POST", path=f"/{RESULTS}")
+Kill = tuple[int, Choice, bool]
+"""Ranks; the request at which one of them is killed; whether it is carried out all the same."""
+KILLS: dict[str, tuple[list[Kill], int]] = {
+    "full": (
+        [
+            (3, put("/profile-"), False),
+            (2, after(put("/query-"), INDEX), False),  # stored, and not counted
+            (4, after(put("/found-"), INDEX), True),
+            (1, put("/checkpoints/scores-"), True),
+            (3, put("/scores/unit-"), False),
+            (2, put("/_SUCCESS.json"), False),
+        ],
+        2,
+    ),
+    "top": (
+        [
+            (2, after(put("/pilots-"), INDEX), True),
+            (4, put("/kept-"), False),
+            (1, after(put("/_SUCCESS.json"), DELETION.__eq__), False),  # while it is cleared away
+        ],
+        1,
+    ),
+}
+"""By mode: what happens to a run, and the ranks that end it."""
+
+
+@pytest.mark.parametrize("mode", KILLS)
+def test_killed_at_any_moment_and_still_the_same_digest(store, undisturbed, mode):
+    run = store.put_table(f"killed-{mode}", undisturbed.values, unit_rows=UNIT_ROWS)
+    attempts = Attempts(store, run, environ_of(mode))
+    kills, ranks = KILLS[mode]
+    found = []
+    for of_ranks, moment, carried_out in kills:
+        attempts.end_at(of_ranks, moment, carried_out=carried_out)
+        if store.keys(run.success_key):
+            found.append(store.success(run))
+    attempts.complete(ranks)
+    found.append(store.success(run))
+    digests = {success.digest for success in found}
+    assert digests == {undisturbed.digests[mode]}, f"seed {undisturbed.seed}"
+    assert found[0].checkpoint["objects_resumed"] > 1, "the last attempt began afresh"
+    if mode == "full":
+        assert found[0].anomaly.evaluations == 0, "what was compared is compared again"
+    assert store.keys(run.checkpoints_prefix) == {}, "the checkpoint of a finished run stays"
+
+
+@pytest.mark.drill
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    ("kills", "of_one_run"), [(8, 3), pytest.param(20, 5, marks=pytest.mark.drill)]
-)
-def test_killed_many_times_and_still_the_same_digest(store, kills, of_one_run):
-    values = table(secrets.randbits(32))
+def test_killed_twenty_times_at_random_and_still_the_same_digest(store):
+    values = table(secrets.randbits(32), rows=12_000)
+    kills, of_one_run = 20, 5
     killed, chains, half_way = 0, 0, 0
     expected: dict[str, str] = {}
     while killed < kills:
         seed = secrets.randbits(32)
         rng = random.Random(seed)  # noqa: S311 - no secret
         mode = "top" if chains % 3 == 2 else "full"
-        environ = {contract.ENV_ANOMALY_MODE: mode, contract.ENV_ANOMALY_TOP: "20"}
+        environ = environ_of(mode)
         if mode not in expected:
             undisturbed = Attempts(
                 store, store.put_table(f"undisturbed-{seed:x}", values, unit_rows=500), environ
@@ -74,9 +155,8 @@ def test_killed_many_times_and_still_the_same_digest(store, kills, of_one_run):
     assert half_way >= chains / 2, "attempts began afresh instead of going on"
 
 
-@pytest.mark.timeout(300)
 def test_a_profile_pass_goes_on_where_it_was_ended(store):
-    values = table(secrets.randbits(32), rows=30_000)
+    values = table(secrets.randbits(32), rows=6_000)
     attempts = Attempts(store, store.put_table("profile-pass", values, unit_rows=100), {})
     units = Manifest.from_json(store.get(MIDDLE, attempts.run.manifest_key)).units
     done: set[int] = set()
@@ -97,7 +177,7 @@ def test_a_profile_pass_goes_on_where_it_was_ended(store):
 
     for ranks, signal_number in ((2, signal.SIGKILL), (3, signal.SIGTERM)):
         before = frozenset(done)
-        attempts.end_when_stored(ranks, lambda names: units_of(names) > before, signal_number)  # noqa: B023 - called at once
+        attempts.end_at(ranks, after(put("/profile-"), INDEX), signal_number=signal_number)
         done = units_of(attempts.checkpoint()["objects"])
         assert before < done < set(range(len(units)))
     assert "what it has is stored, and the next attempt goes on from there" in attempts.logs[-1]
@@ -123,11 +203,10 @@ def test_a_profile_pass_goes_on_where_it_was_ended(store):
     assert store.keys(attempts.run.checkpoints_prefix) == {}
 
 
-def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
-    attempts = Attempts(
-        store, store.put_table("left-checkpoint", table(5, rows=16_000), unit_rows=500), FULL
-    )
-    attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
+def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store, undisturbed):
+    run = store.put_table("left-checkpoint", undisturbed.values, unit_rows=UNIT_ROWS)
+    attempts = Attempts(store, run, FULL)
+    attempts.end_at(2, after(put("/query-"), INDEX))
     left = {key: store.get(RESULTS, key) for key in store.keys(attempts.run.checkpoints_prefix)}
     objects = attempts.checkpoint()["objects"]
     key = next(entry["key"] for name, entry in objects.items() if name.startswith("query-"))
@@ -139,22 +218,19 @@ def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
         f"the checkpoint is damaged ({key} has other bytes than those that were stored); starting"
         " afresh" in attempts.logs[-1]
     )
-    digest = store.success(attempts.run).digest
+    assert store.success(run).digest == undisturbed.digests["full"]
 
     for key, data in left.items():
         store.s3.put_object(Bucket=RESULTS, Key=key, Body=data)
     attempts.environ = {**FULL, contract.ENV_ANOMALY_NEIGHBOURS: "3"}
     attempts.complete(2)
     assert "is about something else (neighbours differ); starting afresh" in attempts.logs[-1]
-    assert store.success(attempts.run).digest != digest
-    assert store.success(attempts.run).anomaly.neighbours_used == 3
+    assert store.success(run).digest != undisturbed.digests["full"]
+    assert store.success(run).anomaly.neighbours_used == 3
 
 
-def test_tables_and_checkpoints_on_a_volume_change_no_answer(store, tmp_path):
-    values = table(6, rows=16_000)
-    plain = Attempts(store, store.put_table("no-volume", values, unit_rows=500), FULL)
-    plain.complete(1)
-    run = store.put_table("on-volume", values, unit_rows=500)
+def test_tables_and_checkpoints_on_a_volume_change_no_answer(store, undisturbed, tmp_path):
+    run = store.put_table("on-volume", undisturbed.values, unit_rows=UNIT_ROWS)
     copy = tmp_path / "tables" / run.table_key
     copy.parent.mkdir(parents=True)
     copy.write_bytes(store.get(MIDDLE, run.table_key))
@@ -168,16 +244,35 @@ def test_tables_and_checkpoints_on_a_volume_change_no_answer(store, tmp_path):
     assert f"units are read from {copy}" in attempts.logs[-1]
     assert store.keys(run.checkpoints_prefix) == {}, "checkpoints went to S3"
 
-    unit = Manifest.from_json(store.get(MIDDLE, run.manifest_key)).units[20]
+    unit = Manifest.from_json(store.get(MIDDLE, run.manifest_key)).units[18]
     with copy.open("r+b") as file:
         file.seek(unit.byte_offset)
         file.write(bytes(unit.byte_length))
     attempts.complete(3)
-    assert f"is not read any more: unit 20 is not that of {run.table_key}" in attempts.logs[-1]
+    assert f"is not read any more: unit 18 is not that of {run.table_key}" in attempts.logs[-1]
     success = store.success(run)
-    assert success.digest == store.success(plain.run).digest
+    assert success.digest == undisturbed.digests["full"]
     assert success.checkpoint["objects_resumed"] > 1
     assert [path for path in kept.rglob("*") if path.is_file()] == []
+
+
+def test_units_on_a_scratch_disk_change_no_answer(store, tmp_path):
+    values = table(7, rows=3000)
+    plain = Attempts(store, store.put_table("no-scratch", values, unit_rows=500), FULL)
+    plain.complete(1)
+    run = store.put_table("on-scratch", values, unit_rows=500)
+    scratch = {
+        contract.ENV_SCRATCH_PATH: str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        contract.ENV_BLOCK_MEMORY_MIB: "0.001",  # so that no unit stays in memory
+    }
+    Attempts(store, run, {**FULL, **scratch}).complete(2)
+    assert store.success(run).digest == store.success(plain.run).digest
+    data = store.get(MIDDLE, run.table_key)
+    for unit in Manifest.from_json(store.get(MIDDLE, run.manifest_key)).units:
+        # one of the two ranks has it
+        (file,) = tmp_path.glob(f"units-*/{unit.index}")
+        assert file.read_bytes() == data[unit.byte_offset : unit.byte_offset + unit.byte_length]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,9 +36,11 @@ from workloads.analysis.pipeline.run_metrics import Figures, SearchFigures, gath
 from workloads.analysis.progress import Progress, Stop
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
+from workloads.analysis.tree import share
+from workloads.analysis.unit_files import UnitFiles
 from workloads.contract import ContractError
-from workloads.records import Manifest
-from workloads.runtime import s3
+from workloads.records import Manifest, Unit
+from workloads.runtime import disk, s3
 from workloads.runtime.memory import peak_rss_mib
 from workloads.runtime.places import Bucket, Directory, Place, Ranges
 
@@ -84,6 +87,8 @@ class WholeTable:
         self._nodes_of_ranks: list[int] = comm.allgather(settings.batch.node_index)
         local_rank = self._nodes_of_ranks[: comm.rank].count(self._nodes_of_ranks[comm.rank])
         self._backend = backends.choose(settings.backend, local_rank, settings.threads)
+        # all ranks run the same image, and reading it takes a fifth of a second of a processor
+        self._code_version: str = comm.bcast(code_version() if comm.rank == 0 else None)
 
     def run(self) -> Success | None:
         """Rank 0 returns what it wrote as `_SUCCESS.json`.
@@ -97,8 +102,29 @@ class WholeTable:
                 self._read_manifest() if self._comm.rank == 0 else None
             )
             self._manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
-            table = _open(self._settings, Manifest.from_json(manifest_bytes))
+            manifest = Manifest.from_json(manifest_bytes)
+            table = _open(self._settings, manifest, self._kept(manifest))
         return self._analyse(table)
+
+    def _kept(self, manifest: Manifest) -> Sequence[Unit]:
+        """The units that this rank keeps on the scratch disk: none where it has no such disk, or
+        reads each but once.
+
+        Raises StageError where the units of this node's ranks do not fit there.
+        """
+        settings = self._settings
+        once = settings.parameters.anomaly_mode == "off" and not settings.parameters.exact_quantiles
+        if not settings.scratch or once or settings.tables_path is not None:
+            return ()
+        units = len(manifest.units)
+        here = self._nodes_of_ranks[self._comm.rank]
+        own = [share(rank, self._comm.size, units) for rank in range(self._comm.size)]
+        if self._nodes_of_ranks.index(here) == self._comm.rank:  # the first rank of the node
+            ranks = [r for r, node in enumerate(self._nodes_of_ranks) if node == here]
+            needed = sum(manifest.units[index].byte_length for r in ranks for index in own[r])
+            disk.require(needed, f"the units of {manifest.table_key} that this node reads again")
+        mine = own[self._comm.rank]
+        return manifest.units[mine.start : mine.stop]
 
     def _analyse(self, table: Table) -> Success | None:
         queries = range(len(table.manifest.units))
@@ -218,7 +244,7 @@ class WholeTable:
         return {
             **self._settings.parameters.identity(table.manifest.rows),
             "manifest_sha256": self._manifest_sha256,
-            "code_version": code_version(),
+            "code_version": self._code_version,
         }
 
     def _cooperation(self, table: Table, queries: range) -> CheckpointCoordinator:
@@ -276,7 +302,7 @@ class WholeTable:
             seconds=figures.seconds,
             bytes_read=figures.bytes_moved["read"],
             peak_memory_bytes=figures.peak_memory_bytes,
-            code_version=code_version(),
+            code_version=self._code_version,
             anomaly=anomaly,
             bytes_moved=figures.bytes_moved,
             percent_of_limit=figures.percent_of_limit,
@@ -297,7 +323,7 @@ class WholeTable:
         return success
 
 
-def _open(settings: Settings, manifest: Manifest) -> Table:
+def _open(settings: Settings, manifest: Manifest, kept: Sequence[Unit]) -> Table:
     if manifest.run_id != settings.run.run_id:
         raise ContractError(
             f"{settings.run.manifest_key} is of run {manifest.run_id}, not of"
@@ -305,9 +331,10 @@ def _open(settings: Settings, manifest: Manifest) -> Table:
         )
 
     near = settings.tables_path
+    read = functools.partial(s3.read_range, settings.intermediate_bucket, manifest.table_key)
     return Table(
         manifest,
-        functools.partial(s3.read_range, settings.intermediate_bucket, manifest.table_key),
+        UnitFiles(read, kept) if kept else read,
         None if near is None else Ranges(near / manifest.table_key, manifest.table_bytes),
     )
 

@@ -8,7 +8,7 @@ in `Double`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,10 @@ class PowerSums:
         """(d,) whether one row may make up a sixteenth of the squares, or more."""
         found: npt.NDArray[np.bool_] = np.ldexp(1.0, 2 * self.frame.spread + 4) > self.sums[1].high
         return found
+
+    def with_first(self, found: Double) -> PowerSums:
+        """The same with other sums of y."""
+        return replace(self, sums=(found, *self.sums[1:]))
 
     @classmethod
     def joined(cls, parts: Sequence[PowerSums]) -> PowerSums:
@@ -99,6 +103,8 @@ def power_sums(
     download: Callable[[Array], npt.NDArray[Any]] = as_it_is,
     room: Array | None = None,
     seen: tuple[Extremes, Frame] | None = None,
+    *,
+    first: bool = True,
 ) -> PowerSums:
     """Of columns without gaps.
 
@@ -110,6 +116,7 @@ def power_sums(
         download: Back.
         room: What `powers.scratch` gave for as many rows; saves time where it is used again.
         seen: What `frame.extremes` and `frame.frame_of` found, where it is known.
+        first: As for `powers.sums`.
     """
     columns, rows = values.shape
     low, high = extremes(values, download) if seen is None else seen[0]
@@ -142,6 +149,7 @@ def power_sums(
             ),
             farthest,
             room,
+            first=first,
         ),
     )
 

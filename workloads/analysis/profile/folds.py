@@ -57,23 +57,26 @@ def folded_exactly(terms: npt.NDArray[np.float64]) -> Double:
 
 
 def _folded_exactly(terms: npt.NDArray[np.float64]) -> Double:
-    high, low = terms, np.zeros((len(terms), 1))
-    while (width := high.shape[1]) > _LAST:
+    # rows become columns, so that what is added lies in one piece: short rows cost more than sums
+    high = np.ascontiguousarray(terms.T)
+    low = None
+    while (width := len(high)) > _LAST:
         half = (width + 1) // 2
-        left, right = high[:, : width - half], high[:, half:]
+        left, right = high[: width - half], high[half:]
         sums = left + right
         back = sums - left
         beside = right - back
         np.subtract(sums, back, out=back)
         beside += np.subtract(left, back, out=back)
-        low = np.broadcast_to(low, high.shape)
-        beside += low[:, : width - half] + low[:, half:]
+        if low is not None:
+            beside += np.add(low[: width - half], low[half:], out=back)
         if width % 2:
             middle = slice(width - half, half)
-            sums = np.concatenate((sums, high[:, middle]), axis=1)
-            beside = np.concatenate((beside, low[:, middle]), axis=1)
+            sums = np.concatenate((sums, high[middle]))
+            rest = np.zeros((1, len(terms))) if low is None else low[middle]
+            beside = np.concatenate((beside, rest))
         high, low = sums, beside
-    return Double(high, np.broadcast_to(low, high.shape))
+    return Double(high.T, np.zeros(terms.shape) if low is None else low.T)
 
 
 def total(*partials: npt.NDArray[Any]) -> Double:

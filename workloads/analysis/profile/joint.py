@@ -8,7 +8,7 @@ together as `Double`.
 
 With s bits for a tile, y = (h + m 2^-(s+1) + l 2^-2(s+1) + q 2^-3(s+1)) 2^(spread - s), with whole
 numbers of at most 2^s. Products below 2^-3(s+1) of the largest are left out: 2^-84 for tiles of
-4,096 rows. Where a unit is large, all its rows are complete and no column's squares come from few
+8,192 rows. Where a unit is large, all its rows are complete and no column's squares come from few
 rows, q is not needed, and of the products not m l either: what is left out of each is less than
 2^-(3s+1) of the product of both columns' largest |y|, of either sign, and a row's part in the sum
 is small.
@@ -32,10 +32,16 @@ from workloads.analysis.profile.frame import (
     frame_of,
 )
 from workloads.analysis.profile.moments import NOTHING, Integers, JointMoments, joint_of
+from workloads.analysis.profile.powers import FEW
 
-_TILE_VALUES: Final = 1 << 16  # 512 KiB as float64; the slices take three times as much
-_SHORTEST, _LONGEST = 512, 4096
+_TILE_VALUES: Final = 1 << 17
+_SHORTEST, _LONGEST = 1024, 8192
 """Rows of a tile. Below, the matrix product gets slow."""
+_CUT_VALUES: Final = 1 << 16
+"""Of a tile that are cut into slices at a time by a processor, whose cache holds 512 KiB."""
+_APART: Final = 16
+"""Float64 between rows of slices in a processor's memory. Rows that begin a power of two apart
+would push one another out of its cache: a twelfth of the time of products."""
 MOST_ROWS: Final = 1 << 16
 """That int64 sums can hold."""
 
@@ -48,9 +54,16 @@ def tile_rows(columns: int) -> int:
 
 def slice_bits(rows: int) -> int:
     """Bits of a slice for tiles of so many rows, a power of two: sums of as many products of two
-    slices stay within 2^52.
+    slices stay within 2^53, up to which float64 holds every whole number.
     """
-    return (52 - (rows.bit_length() - 1)) // 2
+    return (53 - (rows.bit_length() - 1)) // 2
+
+
+def adds(rows: int, columns: int, places: Integers) -> bool:
+    """Whether a unit's columns take the sums of their values from the tiles, which are exact and
+    there anyway, where neither a gap nor a rest keeps a row or a digit from the tiles.
+    """
+    return rows > FEW and places.size == columns
 
 
 def complete_frame(
@@ -82,6 +95,7 @@ class JointSums:
         upload: From the host to where the arrays are.
         download: Back.
         empty: Makes an array there, not initialised.
+        cached: Whether to mind a processor's cache.
     """
 
     def __init__(
@@ -90,26 +104,26 @@ class JointSums:
         upload: Callable[[npt.NDArray[Any]], Array] = as_it_is,
         download: Callable[[Array], npt.NDArray[Any]] = as_it_is,
         empty: Callable[[tuple[int, ...]], Array] = np.empty,
+        *,
+        cached: bool = True,
     ) -> None:
         rows = tile_rows(columns)
+        self._columns = columns
+        self._together = max(_CUT_VALUES // rows, 1) if cached else max(columns, 1)
         self._upload, self._download = upload, download
         self.bits = slice_bits(rows)
-        self._rest, self._slices, self._low = (
-            empty((columns, rows)),
-            empty((2 * columns, rows)),
-            empty((columns, rows)),
-        )
+        self._rest = empty((self._together, rows))
+        self._slices = empty((4 * columns, rows + (_APART if cached else 0)))
+        self._ones = upload(np.ones(rows))
         self.reset()
 
     def reset(self) -> None:
         """Begin again."""
-        columns = self._low.shape[0]
+        columns = self._columns
         self.products = self._upload(np.zeros((2 * columns, 2 * columns), np.int64))
         self.low_products = self._upload(np.zeros((columns, columns), np.int64))
         self.least_products = self._upload(np.zeros((columns, columns), np.int64))
-        self.sums = self._upload(np.zeros(2 * columns, np.int64))
-        self.low_sums = self._upload(np.zeros(columns, np.int64))
-        self.least_sums = self._upload(np.zeros(columns, np.int64))
+        self.sums = self._upload(np.zeros((4, columns), np.int64))
 
     def add(
         self, values: Array, rests: Mapping[int, Array], frame: Frame, *, careful: bool
@@ -123,45 +137,58 @@ class JointSums:
             careful: Whether the fourth slice counts too, see above.
         """
         columns, rows = values.shape
-        # contiguous views of the scratch, so that the matrix product sees one shape for each size
-        # of a tile
-        rest, low = (
-            a.reshape(-1)[: columns * rows].reshape(columns, rows) for a in (self._rest, self._low)
+        count = 4 if careful else 3
+        slices = self._slices[: count * columns, :rows]
+        high, middle, low, *least = (
+            slices[start : start + columns] for start in range(0, count * columns, columns)
         )
-        slices = self._slices.reshape(-1)[: 2 * columns * rows].reshape(2 * columns, rows)
-        high, middle = slices[:columns], slices[columns:]
-        scale, step = frame.scale(self.bits), 2.0 ** (self.bits + 1)
-        np.multiply(frame.scaled(values, self._upload), self._upload(scale[:, None]), out=rest)
-        np.rint(rest, out=high)
-        rest -= high
-        high -= self._upload((frame.centre * scale)[:, None])
-        for column, beside in rests.items():
-            rest[column] += beside * scale[column]
-            more = np.rint(rest[column])
-            high[column] += more
-            rest[column] -= more
-        rest *= step
-        np.rint(rest, out=middle)
-        rest -= middle
-        rest *= step
-        np.rint(rest, out=low)
-        self.products += _multiplied(slices, slices.T).astype(np.int64)
+        for start in range(0, columns, self._together):
+            some = range(start, min(start + self._together, columns))
+            parts = [one[some.start : some.stop] for one in (high, middle, low, *least)]
+            self._cut(values, rests, frame, some, parts)
+        upper = slices[: 2 * columns]
+        self.products += _multiplied(upper, upper.T).astype(np.int64)
         self.low_products += _multiplied(high, low.T).astype(np.int64)
-        if careful:
-            rest -= low
-            rest *= step
-            least = np.rint(rest, out=rest)
+        for one in least:
             self.least_products += _multiplied(middle, low.T).astype(np.int64)
-            self.least_products += _multiplied(high, least.T).astype(np.int64)
-            self.least_sums += least.sum(axis=1).astype(np.int64)
-        self.sums += slices.sum(axis=1).astype(np.int64)
-        self.low_sums += low.sum(axis=1).astype(np.int64)
+            self.least_products += _multiplied(high, one.T).astype(np.int64)
+        sums = _multiplied(slices, self._ones[:rows]).astype(np.int64)
+        self.sums[:count] += sums.reshape(count, columns)
+
+    def _cut(
+        self,
+        values: Array,
+        rests: Mapping[int, Array],
+        frame: Frame,
+        some: range,
+        slices: Sequence[Array],
+    ) -> None:
+        """Some columns of a tile, into three or four slices of them."""
+        here = frame.take(np.array(some))
+        rest = self._rest[: len(some), : values.shape[1]]
+        scale, step = here.scale(self.bits), 2.0 ** (self.bits + 1)
+        scaled = here.scaled(values[some.start : some.stop], self._upload)
+        np.multiply(scaled, self._upload(scale[:, None]), out=rest)
+        high = np.rint(rest, out=slices[0])
+        rest -= high
+        high -= self._upload((here.centre * scale)[:, None])
+        for at, column in enumerate(some):
+            if column in rests:
+                rest[at] += rests[column] * scale[at]
+                more = np.rint(rest[at])
+                high[at] += more
+                rest[at] -= more
+        rest *= step
+        lower = np.rint(rest, out=slices[1])
+        for following in slices[2:]:
+            rest -= lower
+            rest *= step
+            lower = np.rint(rest, out=following)
 
     def fetched(self) -> list[Integers]:
-        """The six sums, on the host."""
-        products = (self.products, self.low_products, self.least_products)
-        sums = (self.sums, self.low_sums, self.least_sums)
-        return [self._download(array) for array in (*products, *sums)]
+        """The four sums, on the host."""
+        sums = (self.products, self.low_products, self.least_products, self.sums)
+        return [self._download(array) for array in sums]
 
 
 def _multiplied(left: Array, right: Array) -> Array:
@@ -172,16 +199,17 @@ def _multiplied(left: Array, right: Array) -> Array:
 
 def joint(
     parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame, *, careful: bool
-) -> JointMoments:
-    """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the
-    compared columns over these rows. Not careful, it leaves out what careful tiles added.
+) -> tuple[JointMoments, Double]:
+    """Of all tiles of up to MOST_ROWS rows, and the sum of y of each column; `parts` is not empty,
+    `rows` > 0 and `frame` is of the compared columns over these rows. Not careful, it leaves out
+    what careful tiles added.
     """
     d, bits = places.size, parts[0].bits
-    products, low_products, least_products, sums, low_sums, least_sums = (
+    products, low_products, least_products, sums = (
         sum(some) for some in zip(*(part.fetched() for part in parts), strict=True)
     )
     if not careful:
-        least_products, least_sums = np.zeros_like(least_products), np.zeros_like(least_sums)
+        least_products, sums[3] = np.zeros_like(least_products), 0
     step = bits + 1
     crossed = products[:d, d:] + products[:d, d:].T
     lowest = products[d:, d:] + low_products + low_products.T
@@ -189,11 +217,11 @@ def joint(
         whole(products[:d, :d]) + whole(crossed).scaled(-step) + whole(lowest).scaled(-2 * step)
     )
     squares += whole(least_products + least_products.T).scaled(-3 * step)
-    total = whole(sums[:d]) + whole(sums[d:]).scaled(-step) + whole(low_sums).scaled(-2 * step)
-    total += whole(least_sums).scaled(-3 * step)
+    total = whole(sums[0]) + whole(sums[1]).scaled(-step) + whole(sums[2]).scaled(-2 * step)
+    total += whole(sums[3]).scaled(-3 * step)
     mean = total / Double.of(np.full(d, float(rows)))
     apart = outer(total, total) / Double.of(np.full((d, d), float(rows)))
     unit = np.where(frame.spread == NOTHING, 0, frame.spread - bits)
     comoment = (squares - apart).scaled(np.add.outer(unit, unit))
     mean = Double.of(frame.centre) + mean.scaled(unit)
-    return joint_of(places, rows, mean, frame.exponent, comoment)
+    return joint_of(places, rows, mean, frame.exponent, comoment), total.scaled(unit)

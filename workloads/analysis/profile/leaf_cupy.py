@@ -14,8 +14,16 @@ import numpy as np
 from workloads.analysis import kernels
 from workloads.analysis.profile import columns as column_moments
 from workloads.analysis.profile.columns import PowerSums
+from workloads.analysis.profile.double import Double
 from workloads.analysis.profile.frame import Frame
-from workloads.analysis.profile.joint import MOST_ROWS, JointSums, complete_frame, joint, tile_rows
+from workloads.analysis.profile.joint import (
+    MOST_ROWS,
+    JointSums,
+    adds,
+    complete_frame,
+    joint,
+    tile_rows,
+)
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import (
     ColumnMoments,
@@ -104,23 +112,33 @@ class CupyProfile:
             cupy.asnumpy(cupy.isnan(values).sum(axis=1)).astype(np.int64),
         )
         counts = cupy.asnumpy(finite.sum(axis=1))
+        added_by_tiles = not rests and bool((counts == rows).all()) and adds(rows, columns, places)
         sums = PowerSums.joined(
             [
-                self._column(values, rests, finite, place, int(count))
+                self._column(values, rests, finite, place, int(count), first=not added_by_tiles)
                 for place, count in enumerate(counts)
             ]
         )
-        each = column_moments.moments(sums, missing, rows - counts.astype(np.int64) - missing)
         whole = bool((counts[places] == rows).all())
         complete = None if whole else finite[places].all(axis=0)
         careful = rows <= FEW or bool(sums.heavy[places].any())
-        joint_moments = self._joint(
+        together, total = self._joint(
             values, rests, places, complete, sums.frame.take(places), careful=careful
         )
-        return Moments.of(each, joint_moments, rows)
+        if added_by_tiles:
+            sums = sums.with_first(total)
+        infinite = rows - counts.astype(np.int64) - missing
+        return Moments.of(column_moments.moments(sums, missing, infinite), together, rows)
 
     def _column(
-        self, values: Any, rests: dict[int, Any], finite: Any, place: int, count: int
+        self,
+        values: Any,
+        rests: dict[int, Any],
+        finite: Any,
+        place: int,
+        count: int,
+        *,
+        first: bool,
     ) -> PowerSums:
         if not count:
             return column_moments.nothing(1)
@@ -128,7 +146,9 @@ class CupyProfile:
         if count < column.size:
             column, rest = column[finite[place]], None if rest is None else rest[finite[place]]
         beside = None if rest is None else rest[None, :]
-        return column_moments.power_sums(column[None, :], beside, cupy.asarray, cupy.asnumpy)
+        return column_moments.power_sums(
+            column[None, :], beside, cupy.asarray, cupy.asnumpy, first=first
+        )
 
     def _joint(
         self,
@@ -139,10 +159,10 @@ class CupyProfile:
         frame: Frame,
         *,
         careful: bool,
-    ) -> JointMoments:
+    ) -> tuple[JointMoments, Double]:
         rows = values.shape[1] if complete is None else int(complete.sum())
         if not rows or not places.size:
-            return no_rows(places)
+            return no_rows(places), Double.of(np.zeros(places.size))
         beside = {at: rests[place] for at, place in enumerate(places.tolist()) if place in rests}
         if places.size < values.shape[0]:
             values = values[places]
@@ -155,7 +175,7 @@ class CupyProfile:
             careful = True
         if self._sums is None or self._width != places.size:
             self._sums, self._width = (
-                JointSums(places.size, cupy.asarray, cupy.asnumpy, cupy.empty),
+                JointSums(places.size, cupy.asarray, cupy.asnumpy, cupy.empty, cached=False),
                 places.size,
             )
         self._sums.reset()

@@ -14,8 +14,16 @@ import numpy.typing as npt
 
 from workloads.analysis.profile import columns as column_moments
 from workloads.analysis.profile.columns import PowerSums
+from workloads.analysis.profile.double import Double
 from workloads.analysis.profile.frame import Extremes, Frame, as_it_is, extremes, frame_of
-from workloads.analysis.profile.joint import MOST_ROWS, JointSums, complete_frame, joint, tile_rows
+from workloads.analysis.profile.joint import (
+    MOST_ROWS,
+    JointSums,
+    adds,
+    complete_frame,
+    joint,
+    tile_rows,
+)
 from workloads.analysis.profile.moments import (
     ColumnMoments,
     Floats,
@@ -109,7 +117,13 @@ class NumpyProfile:
 
         def group(index: int, worker: _Worker) -> None:
             found[index] = _group(
-                values, rests, groups[index], frames[index], self._counts, worker.room
+                values,
+                rests,
+                groups[index],
+                frames[index],
+                self._counts,
+                worker.room,
+                first=not added_by_tiles,
             )
 
         self._share([partial(look, index) for index in range(len(groups))])
@@ -118,6 +132,7 @@ class NumpyProfile:
         if len(seen) == len(groups):
             frame = Frame.joined([one[1] for one in seen]).take(places)
             tiles = _Tiles(values=_some(values, places), rests=NO_RESTS, frame=frame)
+        added_by_tiles = tiles is not None and adds(rows, columns, places)
         # Columns hold the interpreter more often than tiles do: side by side they rarely wait. What
         # care tiles need is known after the columns; most often it is what the last unit needed.
         tried = rows <= FEW or self._careful
@@ -130,7 +145,6 @@ class NumpyProfile:
         missing, infinite = (
             np.concatenate([getattr(one, name) for one in done]) for name in ("missing", "infinite")
         )
-        each = column_moments.moments(sums, missing, infinite)
         careful = rows <= FEW or bool(sums.heavy[places].any())
         if tiles is None:
             frame = sums.frame.take(places)
@@ -139,7 +153,10 @@ class NumpyProfile:
         elif careful and not tried:
             self._share(self._tasks(tiles, careful=True))
         self._careful = careful
-        return Moments.of(each, self._joint(tiles, places, careful=careful), rows)
+        together, total = self._joint(tiles, places, careful=careful)
+        if added_by_tiles:
+            sums = sums.with_first(total)
+        return Moments.of(column_moments.moments(sums, missing, infinite), together, rows)
 
     def _complete(
         self,
@@ -179,9 +196,11 @@ class NumpyProfile:
 
         return [partial(tile, start) for start in range(0, rows if columns else 0, size)]
 
-    def _joint(self, tiles: _Tiles, places: Integers, *, careful: bool) -> JointMoments:
+    def _joint(
+        self, tiles: _Tiles, places: Integers, *, careful: bool
+    ) -> tuple[JointMoments, Double]:
         if not tiles.values.size:
-            return no_rows(places)
+            return no_rows(places), Double.of(np.zeros(places.size))
         parts = [worker.sums for worker in self._workers]
         return joint(parts, places, tiles.values.shape[1], tiles.frame, careful=careful)
 
@@ -251,17 +270,21 @@ def _group(
     seen: _Seen | None,
     counts: Sequence[PrefixCounts],
     room: Floats,
+    *,
+    first: bool,
 ) -> list[_Columns]:
-    """Some columns of a unit, together if none has a gap; adds their values to their counts."""
+    """Some columns of a unit, together if none has a gap; adds their values to their counts.
+    `first` as for `powers.sums`.
+    """
     if seen is None:
         return [
             _column(values[place], rests.get(place), place, counts[place], room) for place in places
         ]
     block = values[places.start : places.stop]
     for column, place in zip(block, places, strict=True):
-        counts[place].add(column, room)
+        counts[place].add(column, room[0])
     none = np.zeros(len(places), np.int64)
-    sums = column_moments.power_sums(block, room=room, seen=seen)
+    sums = column_moments.power_sums(block, room=room, seen=seen, first=first)
     return [_Columns(places=places, sums=sums, missing=none, infinite=none, finite=None)]
 
 
@@ -274,7 +297,7 @@ def _column(
     missing = int(np.isnan(values).sum())
     sums = column_moments.nothing(1)
     if whole.size:
-        counts.add(whole, room)
+        counts.add(whole, room[0])
         sums = column_moments.power_sums(
             whole[None, :], None if rest is None else rest[finite][None, :], room=room
         )

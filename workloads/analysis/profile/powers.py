@@ -38,8 +38,8 @@ _PARTIALS: Final = 2048
 _BITS: Final = 35
 """Of the whole numbers: the sum of 2^16 stays within 2^52."""
 _TERMS: Final = 5
-"""That are folded: what is beside the whole numbers, three powers, and the products of
-neighbours.
+"""That are folded: three powers, the products of neighbours, and what is beside the whole
+numbers.
 """
 _HEAVY: Final = 2.0**-8
 """Share of one row in the sum of fourth powers from which on a column's far rows are taken out."""
@@ -70,19 +70,24 @@ def scratch(like: Array, rows: int) -> Array:
     return np.empty_like(like, shape=(_TERMS + 1, -(-rows // 8) * 8))
 
 
-def sums(columns: Columns, farthest: Floats, room: Array | None) -> Sums:
+def sums(columns: Columns, farthest: Floats, room: Array | None, *, first: bool = True) -> Sums:
     """Of all columns.
 
     Args:
         columns: The columns.
         farthest: (d,) largest |y| of each.
         room: What `scratch` gave for as many rows or more; saves time where it is used again.
+        first: Whether the sum of y is asked for; it may be left 0 where it is not, for more than
+            `FEW` rows without rests.
     """
     rows = columns.values.shape[1]
     if rows <= FEW:
         return _careful(columns)
     room = scratch(columns.values, rows) if room is None else room
-    found = [_Column(columns, place, room[:, :rows]) for place in range(columns.values.shape[0])]
+    found = [
+        _Column(columns, place, room[:, :rows], first=first)
+        for place in range(columns.values.shape[0])
+    ]
     sums = _added(found, columns)
     heavy = np.flatnonzero(_largest(columns.frame, farthest) > _HEAVY * sums[3].high)
     if heavy.size:
@@ -91,14 +96,14 @@ def sums(columns: Columns, farthest: Floats, room: Array | None) -> Sums:
             far = found[place].take_far(_FAR * float(sums[3].high[place]))
             for power, one in enumerate(_powers(far, columns.download)[1:]):
                 few[power, :, place] = one.high[0], one.low[0]
-        first, *others, pairs = _added(found, columns)
+        added, *others, pairs = _added(found, columns)
         second, third, fourth = (one + Double(*more) for one, more in zip(others, few, strict=True))
-        sums = first, second, third, fourth, pairs
+        sums = added, second, third, fourth, pairs
     unit = columns.frame.spread - _BITS
-    first, second, third, fourth, pairs = (
+    added, second, third, fourth, pairs = (
         one.scaled(power * unit) for one, power in zip(sums, (1, 2, 3, 4, 2), strict=True)
     )
-    return first, second, third, fourth, pairs
+    return added, second, third, fourth, pairs
 
 
 class _Column:
@@ -108,22 +113,28 @@ class _Column:
         columns: It is one of these.
         place: Its place among them.
         terms: (6, n) memory to work in, which is overwritten.
+        first: Whether the sum of y is asked for.
     """
 
-    def __init__(self, columns: Columns, place: int, terms: Array) -> None:
+    def __init__(self, columns: Columns, place: int, terms: Array, *, first: bool) -> None:
         self._columns, self._terms = columns, terms
         self._rows = slice(place, place + 1)
         frame = columns.frame
-        self._shift, self._scale = int(frame.shift[place]), float(frame.scale(_BITS)[place])
+        self._scale = float(frame.scale(_BITS)[place])
+        self._shift = int(frame.shift[place])
         self._centre = float(frame.centre[place]) * self._scale
-        self.whole = self._cut()
+        self.whole = 0.0
         """Sum of the whole numbers."""
-        centred, pairs = terms[0], terms[_TERMS]
+        if first:
+            self.whole = self._cut()
+        else:
+            np.subtract(self._scaled(terms[0]), self._centre, out=terms[0])
+        self._multiply()
+        centred, pairs = terms[0], terms[4]
         np.multiply(centred[:-1], centred[1:], out=pairs[:-1])
         pairs[-1:] = 0.0  # the last row of all has none after it
-        self._multiply()
-        self.partials = folded(terms[1:], _PARTIALS)
-        """(5, m) of the terms."""
+        self.partials = folded(terms[1 : 1 + _TERMS if first else _TERMS], _PARTIALS)
+        """(5 or 4, m) of the terms."""
 
     def take_far(self, limit: float) -> Double:
         """(1, m) of rows with a fourth power above the limit, without an error that matters; the
@@ -131,31 +142,29 @@ class _Column:
         """
         self._cut()
         self._multiply()
-        (far,) = (self._terms[4] > limit).nonzero()
+        (far,) = (self._terms[3] > limit).nonzero()
         self._terms[0][far] = 0.0
         self._multiply()
-        self.partials[1:4] = folded(self._terms[2:5], _PARTIALS)
-        values = self._scaled()[:, far]
+        self.partials[:3] = folded(self._terms[1:4], _PARTIALS)
+        values = self._scaled(self._terms[_TERMS])[None, far]
         centred = Double.of(values) - Double.of(np.full_like(values, self._centre))
         if self._columns.rests is None:
             return centred
         return centred + Double.of(self._columns.rests[self._rows, far] * self._scale)
 
-    def _scaled(self) -> Array:
-        """(1, n) in these units, not centred."""
-        values = self._columns.values[self._rows]
-        return (np.ldexp(values, -self._shift) if self._shift else values) * self._scale
+    def _scaled(self, out: Array) -> Array:
+        """(n,) in these units, not centred."""
+        (values,) = self._columns.values[self._rows]
+        if self._shift:
+            values = np.ldexp(values, -self._shift)
+        return np.multiply(values, self._scale, out=out)
 
     def _cut(self) -> float:
         """Writes y, and what is beside its whole numbers; their sum, which is exact in any
         order.
         """
-        centred, beside, whole = self._terms[:3]
-        values = self._columns.values[self._rows][0]
-        if self._shift:
-            values = np.ldexp(values, -self._shift)
-        np.multiply(values, self._scale, out=beside)
-        np.rint(beside, out=whole)
+        centred, whole, beside = self._terms[0], self._terms[1], self._terms[_TERMS]
+        np.rint(self._scaled(beside), out=whole)
         beside -= whole
         whole -= self._centre
         if self._columns.rests is not None:
@@ -164,7 +173,7 @@ class _Column:
         return float(whole.sum())
 
     def _multiply(self) -> None:
-        centred, _, square, cube, fourth = self._terms[:5]
+        centred, square, cube, fourth = self._terms[:4]
         np.multiply(centred, centred, out=square)
         np.multiply(square, centred, out=cube)
         np.multiply(square, square, out=fourth)
@@ -173,10 +182,12 @@ class _Column:
 def _added(found: list[_Column], columns: Columns) -> Sums:
     partials = np.concatenate([columns.download(column.partials) for column in found])
     added = folded_exactly(partials)
-    each = total(added.high, added.low)
-    beside, second, third, fourth, pairs = (each[term::_TERMS] for term in range(_TERMS))
-    whole = np.array([column.whole for column in found])
-    return Double.of(whole) + beside, second, third, fourth, pairs
+    each, terms = total(added.high, added.low), len(partials) // len(found)
+    second, third, fourth, pairs = (each[term::terms] for term in range(4))
+    whole = Double.of(np.array([column.whole for column in found]))
+    if terms == _TERMS:
+        whole += each[4::terms]
+    return whole, second, third, fourth, pairs
 
 
 def _largest(frame: Frame, farthest: Floats) -> Floats:

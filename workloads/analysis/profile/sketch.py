@@ -24,6 +24,10 @@ _BITS = 64 - SHIFT
 BINS = 1 << _BITS
 _HALF = BINS // 2
 _SIGN = np.uint64(1 << 63)
+_TURN = np.uint64((1 << (SHIFT + 1)) | (1 << (SHIFT + 1 - _BITS)))
+"""Times this, the upper bits of an integer are its last ones turned left by one bit: the magnitude,
+then the sign; the magnitude's copy stands below.
+"""
 
 
 class PrefixCounts:
@@ -42,28 +46,21 @@ class PrefixCounts:
 
         Args:
             values: (n,) finite, contiguous.
-            room: (2, n or more) scratch memory, which is overwritten; saves time where it is used
+            room: (n or more,) scratch memory, which is overwritten; saves time where it is used
                 again.
         """
         if not values.size:
             return
         if room is None:
-            room = np.empty((2, values.size))
-        prefixes, signs = room.view(np.uint64)[:2, : values.size]
-        np.right_shift(values.view(np.uint64), np.uint64(SHIFT), out=prefixes)
-        negative = int(prefixes.max()) >= _HALF
-        if negative:
-            np.right_shift(prefixes, np.uint64(_BITS - 1), out=signs)
-            prefixes <<= np.uint64(1)
-            prefixes &= np.uint64(BINS - 1)
-            prefixes |= signs
-        first = int(prefixes.min())
-        prefixes -= np.uint64(first)
-        counted = np.bincount(prefixes.view(np.int64))
-        if negative:
-            self._cover(first, first + counted.size)[...] += counted
-        else:
-            self._cover(2 * first, 2 * (first + counted.size))[::2] += counted
+            room = np.empty(values.size)
+        pairs = room.view(np.uint64)[: values.size]
+        np.right_shift(values.view(np.uint64), np.uint64(SHIFT), out=pairs)
+        pairs *= _TURN
+        pairs >>= np.uint64(SHIFT)
+        first = int(pairs.min())
+        pairs -= np.uint64(first)
+        counted = np.bincount(pairs.view(np.int64))
+        self._cover(first, first + counted.size)[...] += counted
 
     def found(self) -> tuple[Integers, Integers]:
         """Bins in order of value, and their counts, none of them 0."""

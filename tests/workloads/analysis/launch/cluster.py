@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from localcloud.batch.container import HIDDEN
 from tests.workloads.analysis.conftest import Store
 from workloads import contract
 from workloads.analysis.launch.mpirun import ROOT
@@ -61,7 +62,7 @@ class Cluster:
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": os.environ.get("HOME", "/"),
-                "PYTHONPATH": str(ROOT),
+                "PYTHONPATH": f"{HIDDEN}:{ROOT}",
                 **self.store.environ,
                 contract.ENV_RUN_ID: self.run.run_id,
                 contract.ENV_RANKS_PER_NODE: str(self.ranks),

@@ -1,0 +1,1 @@
+"""Comes first on a job's path, and hides packages of this machine that no image has."""

@@ -1,0 +1,44 @@
+"""One rank of `many`: all jobs one after the other. Loads what a rank of the program loads, and
+nothing of the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+from mpi4py import MPI
+
+from workloads import contract
+from workloads.analysis.pipeline.table_run import WholeTable
+from workloads.analysis.progress import Progress, Stop
+from workloads.analysis.settings import Settings
+
+
+def main(wanted: Path, done: Path) -> None:
+    """Runs each job of `wanted`, and leaves what all of them have come to in `done`."""
+    found = []
+    for environ in json.loads(wanted.read_text()):
+        os.environ.update(environ)
+        has_part = MPI.COMM_WORLD.rank < int(environ[contract.ENV_RANKS_PER_NODE])
+        comm = cast(MPI.Intracomm, MPI.COMM_WORLD.Split(int(has_part), MPI.COMM_WORLD.rank))
+        if has_part:
+            found.append(WholeTable(comm, Settings.read(), Progress(), Stop()).run())
+        comm.Free()
+        all_done = MPI.COMM_WORLD.Ibarrier()
+        while (
+            not all_done.Test()
+        ):  # a rank that waits inside of MPI would take the processor from those at work
+            time.sleep(0.01)
+    if MPI.COMM_WORLD.rank == 0:
+        done.write_text(
+            json.dumps([success.to_json().decode() for success in found if success is not None])
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

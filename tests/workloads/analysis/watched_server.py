@@ -1,0 +1,130 @@
+"""S3 in memory that a test can stop at a request of its choice, so that what happens "just then"
+happens just then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
+_LONGEST_SECONDS = 120
+"""That a request is held up; the test that asked for it fails long before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a client asked for."""
+
+    method: str
+    path: str
+    """`/bucket/key`."""
+
+
+Choice = Callable[[Request], bool]
+"""Whether a request is the one; asked of each, in the order in which they come."""
+
+
+def put(part: str) -> Choice:
+    """An object with this in its key is stored."""
+    return lambda request: request.method == "PUT" and part in request.path
+
+
+def after(first: Choice, then: Choice) -> Choice:
+    """The first request that is `then` after one that is `first`."""
+    seen = False
+
+    def is_it(request: Request) -> bool:
+        nonlocal seen
+        found = seen and then(request)
+        seen = seen or first(request)
+        return found
+
+    return is_it
+
+
+@dataclass(kw_only=True)
+class Moment:
+    """The first request that a test waits for. It is held up until `go_on`."""
+
+    is_it: Choice
+    reached: threading.Event = field(default_factory=threading.Event)
+    _released: threading.Event = field(default_factory=threading.Event)
+    _carried_out: bool = True
+
+    def go_on(self, *, carried_out: bool) -> None:
+        """The request is carried out, or lost on its way."""
+        self._carried_out = carried_out
+        self._released.set()
+
+    def hold(self) -> bool:
+        """Called by the server; whether to carry the request out."""
+        self.reached.set()
+        self._released.wait(_LONGEST_SECONDS)
+        return self._carried_out
+
+
+class Watch:
+    """The requests of all clients, in front of the S3 in memory."""
+
+    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
+        self._application = application
+        self._awaited: Moment | None = None
+        self._lock = threading.Lock()
+
+    def await_moment(self, is_it: Choice) -> Moment:
+        """From now on; one at a time."""
+        self._awaited = Moment(is_it=is_it)
+        return self._awaited
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """WSGI."""
+        request = Request(method=environ["REQUEST_METHOD"], path=environ["PATH_INFO"])
+        with self._lock:
+            moment = self._awaited
+            if moment is not None and moment.is_it(request):
+                self._awaited = None
+            else:
+                moment = None
+        if moment is not None:
+            # all of it, while there is somebody to send it
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = io.BytesIO(body)
+            if not moment.hold():
+                start_response("503 Service Unavailable", [("Content-Length", "0")])
+                return ()
+        return self._application(environ, start_response)
+
+
+@contextlib.contextmanager
+def served() -> Iterator[tuple[str, Watch]]:
+    """Its address, and the watch over it.
+
+    Not for the session: moto's state belongs to the process, and other files of the worker empty
+    it.
+    """
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    watch = Watch(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, watch, threaded=True, request_handler=MotoRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    host, port = server.server_address[:2]
+    try:
+        yield f"http://{host!s}:{port}", watch
+    finally:
+        moto_api_backend.reset()
+        server.shutdown()
+        thread.join()
+        server.server_close()

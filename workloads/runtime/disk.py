@@ -1,0 +1,93 @@
+"""The disk for temporary files: whose directory is whose, what is free, and the sentence where it
+does not suffice.
+
+A job with scratch has a directory of its own there, which goes with it. The disk is the instance's,
+so that other jobs may be there too, and a job that was killed leaves its directory behind: each
+holds a lock on its own, and takes away those that nobody holds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from workloads import contract
+from workloads.runtime import env
+from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError, exhausted, no_space
+
+_PREFIX: Final = "job-"
+_LOCK: Final = ".lock"
+
+
+@contextmanager
+def own_directory(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """Temporary files of this process, and of those that it starts, lie on the scratch disk; where
+    the job has none, nothing changes.
+
+    Raises StageError where the disk is not there, or is full.
+    """
+    root = env.directory(contract.ENV_SCRATCH_PATH, environ)
+    if root is None:
+        yield
+        return
+    before = os.environ.get("TMPDIR"), tempfile.tempdir
+    with ExitStack() as held:
+        try:
+            made = _made(root, held)
+        except OSError as error:
+            raise _unusable(root, error) from error
+        os.environ["TMPDIR"] = tempfile.tempdir = str(made)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before[1]
+            if before[0] is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before[0]
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def require(needed: int, what: str) -> None:
+    """Raises StageError where temporary files cannot have so many bytes more."""
+    place = Path(tempfile.gettempdir())
+    if shutil.disk_usage(place).free < needed:
+        raise no_space(place, needed=needed, what=what)
+
+
+def _made(root: Path, held: ExitStack) -> Path:
+    with _locked(root / _LOCK):
+        for left in root.glob(f"{_PREFIX}*"):
+            with suppress(OSError), _locked(left / _LOCK, wait=False):
+                shutil.rmtree(left, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+        held.enter_context(_locked(made / _LOCK))
+    return made
+
+
+@contextmanager
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Holds the lock of a file. Raises OSError where there is none, or somebody else has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _unusable(root: Path, error: OSError) -> StageError:
+    return exhausted(error) or StageError(
+        f"the scratch disk is not there: {root}: {error.strerror or error}",
+        hint=(
+            "the instance did not mount it when it booted, and its console output says why; or the"
+            " job definition has no mount there"
+        ),
+        exit_code=EXIT_ENVIRONMENT,
+    )
