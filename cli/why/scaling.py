@@ -86,7 +86,10 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
         r"(?:image id '?\[?|AMI )(?P<ami>ami-\w+)",
         "AMI",
         "the AMI {ami} of the environment does not exist or may not be used",
-        "take image_id out of the environment, or name one that is there",
+        (
+            "where it has a prepared_image, run pulumi up: it takes the newest AMI that is there;"
+            " else take image_id out of the environment, or name one that is there"
+        ),
     ),
     (
         # the second is what Auto Scaling says where its role may not use the key (EC2 Auto Scaling

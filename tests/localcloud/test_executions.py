@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -187,6 +188,17 @@ def test_a_machine_without_executions_is_gone_at_once(stage: Stage) -> None:
         machine.client.describe_state_machine(stateMachineArn=machine.arn)
 
 
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine keeps the time of another zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
 def test_a_wait_lasts_a_part_of_its_seconds_and_until_its_moment(stage: Stage) -> None:
     moment = datetime.now(UTC) + timedelta(seconds=3)
     states = {
