@@ -48,6 +48,12 @@ def of(edits: Changes) -> dict[str, tuple[str, str]]:
             "what runs goes on",
         ),
         (
+            {"pipeline.orchestrator": "batch", "pipeline.daily": None},
+            "pipeline.orchestrator",
+            "removed",
+            "runs under way end at its next look at a job, after at most 60 s",
+        ),
+        (
             {"environments.gpu.root_volume_gib": 300},
             "environments.gpu.root_volume_gib",
             "in place",
