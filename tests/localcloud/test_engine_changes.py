@@ -191,10 +191,13 @@ def test_a_change_that_is_not_modelled_is_refused(tmp_path: Path) -> None:
         "a change of routes of aws:ec2/routeTable:RouteTable is not modelled by the local provider"
         in str(error)
     )
-    layer = 'aws.ssm.Parameter("p", type="String", value="{}")'
-    kept = run(tmp_path / "b", layer.format("1"))
-    error = failure(tmp_path / "b", layer.format("2"), previous=kept.state)
-    assert "changes and deletion of aws:ssm/parameter:Parameter are not modelled" in str(error)
+    policy = (
+        'aws.cloudwatch.LogResourcePolicy("p", policy_name="kept", policy_document=trust("{}"))'
+    )
+    kept = run(tmp_path / "b", policy.format("es.amazonaws.com"))
+    error = failure(tmp_path / "b", policy.format("events.amazonaws.com"), previous=kept.state)
+    token = "aws:cloudwatch/logResourcePolicy:LogResourcePolicy"
+    assert f"changes and deletion of {token} are not modelled" in str(error)
 
 
 HOOKED = """

@@ -105,6 +105,13 @@ def demanded(
     return found
 
 
+def told(demands: Sequence[str]) -> list[str]:
+    """What of `demanded` is told as the reason of a replacement: as in the CLI whole properties
+    alone, for it looks for their names in the option (applyReplaceOnChanges).
+    """
+    return [path for path in demands if "." not in path]
+
+
 def kept(wanted: Wanted, old: Resource) -> Mapping[str, Any]:
     """The inputs, with the former value of what `ignore_changes` names.
 
