@@ -61,10 +61,11 @@ def _dependent(each: Resource, replaced: set[str], diff: Diff) -> Dependent | No
     inputs = {**each.inputs, **dict.fromkeys(touched, UNKNOWN)}
     difference = diff(each.type, each, inputs)
     forced = [path for path in difference.paths if difference.forces(path)]
-    demands = demanded(each.options.replace_on_changes, each.inputs, inputs, difference.changed)
+    options = each.options.replace_on_changes
+    demands = demanded(options, difference.paths)
     if not (forced or demands):
         return None
-    return Dependent(resource=each, replaces=(*forced, *told(demands)))
+    return Dependent(resource=each, replaces=(*forced, *told(options, difference.changed)))
 
 
 def _touched(each: Resource, replaced: set[str]) -> Iterator[str]:

@@ -11,7 +11,6 @@ from localcloud.deployment.engine.autonaming import Names
 from localcloud.deployment.engine.state import Resource
 from localcloud.deployment.engine.wanted import Reason, Wanted, demanded, told
 from localcloud.deployment.provider import Provider
-from localcloud.deployment.provider.values import plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +47,11 @@ def plan(
         return None
     paths, changed = wanted.options.replace_on_changes, difference.changed
     forced = [path for path in difference.paths if difference.forces(path)]
-    demands = demanded(paths, old.inputs, plain(wanted.inputs), changed)
+    demands = demanded(paths, difference.paths)
     return Plan(
-        reason=Reason(changed=changed, replaces=tuple(dict.fromkeys([*forced, *told(demands)]))),
+        reason=Reason(
+            changed=changed, replaces=tuple(dict.fromkeys([*forced, *told(paths, changed)]))
+        ),
         replace=bool(forced or demands),
         first=(demand is None and difference.deletes_first) or fixed,
     )
