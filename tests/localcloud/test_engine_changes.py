@@ -192,13 +192,10 @@ def test_a_change_that_is_not_modelled_is_refused(tmp_path: Path) -> None:
         "a change of routes of aws:ec2/routeTable:RouteTable is not modelled by the local provider"
         in str(error)
     )
-    policy = (
-        'aws.cloudwatch.LogResourcePolicy("p", policy_name="kept", policy_document=trust("{}"))'
-    )
-    kept = run(tmp_path / "b", policy.format("es.amazonaws.com"))
-    error = failure(tmp_path / "b", policy.format("events.amazonaws.com"), previous=kept.state)
-    token = "aws:cloudwatch/logResourcePolicy:LogResourcePolicy"
-    assert f"changes and deletion of {token} are not modelled" in str(error)
+    key = 'key = aws.kms.Key("k")\naws.kms.Alias("a", name="alias/{}", target_key_id=key.id)'
+    kept = run(tmp_path / "b", key.format("not-modelled-1"))
+    error = failure(tmp_path / "b", key.format("not-modelled-2"), previous=kept.state)
+    assert "changes and deletion of aws:kms/alias:Alias are not modelled" in str(error)
 
 
 HOOKED = """
