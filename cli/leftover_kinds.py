@@ -102,6 +102,11 @@ KINDS: Final[dict[str, Kind]] = {
         costs="about $0.05 a GB a month",
         remove="aws ec2 delete-snapshot --snapshot-id {name}",
     ),
+    "imagebuilder:image": Kind(
+        kind="image of EC2 Image Builder",
+        costs=FREE,
+        remove="aws imagebuilder delete-image --image-build-version-arn {arn}",
+    ),
     "batch:compute-environment": Kind(
         kind="compute environment",
         costs="its instances, while they run",

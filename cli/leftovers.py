@@ -32,6 +32,7 @@ _SERVICE_ROLES: Final = (
     "AWSServiceRoleForAmazonFSx",
     "AWSServiceRoleForBackup",
     "AWSServiceRoleForFSxS3Access",
+    "AWSServiceRoleForImageBuilder",
 )
 """Service-linked roles that AWS makes when the services are first used; the names of some have the
 resource's behind them.
@@ -133,6 +134,8 @@ def _costly(leftover: Leftover) -> bool:
     return not leftover.costs.startswith(FREE)
 
 
+_LOOKED_FOR: Final = ("logs:log-group", "ec2:image")
+"""Kinds that are looked for by themselves."""
 _ALIVE: Final = "was not deleted: protected, retained, or the deletion failed"
 
 
@@ -145,8 +148,7 @@ def _tagged(account: Account) -> Iterator[Leftover]:
         arn = item["ResourceARN"]
         service, kind, _ = _parts(arn)
         going = _GOING.get(f"{service}:{kind}") or _GOING.get(service)
-        # log groups are looked for by name
-        if service != "logs" and not (going and going(account, arn)):
+        if f"{service}:{kind}" not in _LOOKED_FOR and not (going and going(account, arn)):
             yield _of_arn(arn)
 
 

@@ -1,5 +1,6 @@
 # The analysis stage: MPI, CuPy, and the CUDA libraries that CuPy uses. A job definition gives the command: python -m workloads.analysis
-# The CUDA libraries are wheels pinned in requirements/gpu.lock: cuBLAS, NVRTC and what else CuPy links, without the rest of a CUDA base image.
+# The CUDA libraries are wheels pinned in requirements/gpu.lock: cuBLAS, NVRTC, the runtime and NCCL. CuPy links more (cuFFT, cuRAND, cuSOLVER,
+# cuSPARSE and its nvJitLink, 960 MB) and loads each with its first use, which the analysis makes of none.
 # The driver comes from the host (image type ECS_AL2023_NVIDIA); CUDA 13 needs driver 580 or newer there.
 #
 # EFA userspace (libfabric and Amazon's Open MPI) is put in by two build arguments, the checksum as AWS publishes it for that version:
@@ -65,6 +66,8 @@ USER 10001:10001
 # A launcher and a library of different MPIs would fail on the machines only, at their price: ranks are started as the analysis starts them.
 RUN mkdir /tmp/check \
     && export TMPDIR=/tmp/check CUPY_CACHE_DIR=/tmp/check \
-    && python -c "import cupy" \
+    && python -c "import workloads.analysis.knn.pairs_cupy, workloads.analysis.profile.leaf_cupy" \
+    && python -c "import workloads.analysis.distributed.transport.device_cupy" \
+    && python -c "from cupy_backends.cuda.libs import cublas, nccl, nvrtc; print(nccl.get_version(), nvrtc.getVersion())" \
     && python -m workloads.analysis.launch.self_check \
     && rm -r /tmp/check

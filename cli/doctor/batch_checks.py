@@ -9,6 +9,8 @@ from cli.doctor.patient import UP, Patient, error, ok, warning
 from cli.questions import Finding
 from cli.why.network import way_causes
 from cli.why.starting import ASKED, start_causes
+from components.context import STACK_TAG
+from components.prepared_images import CONTENT_TAG, ENVIRONMENT_TAG
 
 
 def environments(patient: Patient) -> Iterator[Finding]:
@@ -35,13 +37,22 @@ def environments(patient: Patient) -> Iterator[Finding]:
             )
             yield warning("compute", f"environment {name} is disabled and takes no jobs", fix)
         else:
-            yield from _image(name, physical, found)
+            yield from _image(patient, name, physical, found)
         for cause in way_causes(patient.account, found) if found is not None else ():
             yield error("compute", f"environment {name}: {cause.what}", cause.fix)
 
 
-def _image(name: str, physical: str, environment: Mapping[str, Any]) -> Iterator[Finding]:
+def _image(
+    patient: Patient, name: str, physical: str, environment: Mapping[str, Any]
+) -> Iterator[Finding]:
     resources = environment.get("computeResources") or {}
+    own = [
+        each["imageIdOverride"]
+        for each in resources.get("ec2Configuration") or []
+        if each.get("imageIdOverride")
+    ]
+    if own:
+        yield from _own_image(patient, name, own[0])
     old = [
         each["imageType"]
         for each in resources.get("ec2Configuration") or []
@@ -60,6 +71,38 @@ def _image(name: str, physical: str, environment: Mapping[str, Any]) -> Iterator
         yield ok(
             "environments", f"{name} is {environment['status']} and {environment['state']}{used}"
         )
+
+
+def _own_image(patient: Patient, name: str, image: str) -> Iterator[Finding]:
+    """An AMI that is not AWS Batch's is there, and where the stack has it made, it is the newest
+    with what is on it.
+    """
+
+    def images(**filters: str) -> list[dict[str, Any]]:
+        wanted = [{"Name": key, "Values": [value]} for key, value in filters.items()]
+        return patient.account.listed("ec2", "describe_images", "Images", Filters=wanted)
+
+    there = images(**{"image-id": image})
+    if not patient.account.tells("ec2", "describe_images"):
+        return
+    if not there:
+        fix = (
+            "where the environment has a prepared_image, `pulumi up` takes the newest that is"
+            " there; else correct its image_id"
+        )
+        yield error("compute", f"environment {name} boots AMI {image}, which does not exist", fix)
+        return
+    tags = {each["Key"]: each["Value"] for each in there[0].get("Tags") or []}
+    if CONTENT_TAG not in tags:
+        return
+    same = images(**{f"tag:{tag}": tags[tag] for tag in (CONTENT_TAG, ENVIRONMENT_TAG, STACK_TAG)})
+    newest = max(same, key=lambda each: str(each["CreationDate"]))
+    if newest["ImageId"] != image:
+        message = (
+            f"environment {name} boots AMI {image} of {there[0]['CreationDate'][:10]}, and its"
+            f" renewal {newest['ImageId']} of {newest['CreationDate'][:10]} waits"
+        )
+        yield warning("compute", message, "pulumi up takes it")
 
 
 def queues(patient: Patient) -> Iterator[Finding]:

@@ -81,6 +81,37 @@ def _late(monkeypatch: pytest.MonkeyPatch, owner: type, method: str) -> None:
     monkeypatch.setattr(owner, method, late)
 
 
+FOUND = {
+    "jobs": [{"id": "a", "container": {"code": 137}}, {"id": "b", "container": {}}],
+    "names": {"first": 1},
+}
+PATHS = {
+    # path: what it gives
+    "$.jobs[*].container.code": [137],
+    "$.jobs[*].id": ["a", "b"],
+    "$.jobs[*].container.reason": [],
+    "$.jobs[?(@.id == 'b')].id": ["b"],
+    "$.jobs[0:1].container.code": [137],
+    "$..code": [137],
+    "$.names.*": [1],
+    "$.jobs[0].container.code": 137,
+    "$.names.first": 1,
+}
+
+
+def test_a_path_that_may_name_several_values_gives_a_list(stage: Stage) -> None:
+    given = {f"at{number}.$": path for number, path in enumerate(PATHS)}
+    states = {
+        "Found": {"Type": "Pass", "Result": FOUND, "Next": "Read"},
+        "Read": {"Type": "Pass", "Parameters": given, "End": True},
+    }
+    machine = Machine(stage, {"StartAt": "Found", "States": states})
+    execution = machine.start()
+    until(lambda: machine.status(execution) != "RUNNING")
+    output = machine.client.describe_execution(executionArn=execution)["output"]
+    assert dict(zip(PATHS, json.loads(output).values(), strict=True)) == PATHS
+
+
 @pytest.mark.parametrize(("owner", "method"), [(Program, "eval"), (CommonStateField, "_set_next")])
 def test_what_is_stopped_is_aborted_with_the_answer_and_counted_once(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, owner: type, method: str

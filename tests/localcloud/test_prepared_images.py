@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cli.doctor.batch_checks import environments
+from cli.doctor.patient import Patient
+from cli.why.account import Account
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import Deployment, DeploymentError, deploy, destroy
 
@@ -73,6 +76,12 @@ class Stack:
         return found
 
 
+def doctor(stack: Stack, outputs: Mapping[str, Any]) -> list[str]:
+    """What the doctor says of the environments, the good left out."""
+    account = Account(client=stack.cloud.client, outputs=outputs, now=stack.cloud.now)
+    return [each.what for each in environments(Patient(account)) if each.level != "ok"]
+
+
 def _operations(done: Deployment, kind: str) -> set[str]:
     return {step.operation for step in done.steps if f"{kind}::" in step.urn}
 
@@ -94,6 +103,9 @@ def test_an_ami_is_built_renewed_replaced_and_in_the_end_forgotten(tmp_path: Pat
         # AWS has published another base, and the schedule was due
         builder.start_image_pipeline_execution(imagePipelineArn=stack.pipeline())
         assert stack.booted() == first["ImageId"], "nothing changes behind the program's back"
+        (told,) = doctor(stack, again.outputs)
+        assert "its renewal" in told
+        assert first["ImageId"] in told
         renewal = stack.up()
         renewed = stack.amis()[-1]["ImageId"]
         assert stack.booted() == renewed != first["ImageId"]
@@ -106,7 +118,8 @@ def test_an_ami_is_built_renewed_replaced_and_in_the_end_forgotten(tmp_path: Pat
             stack.up(SECOND)
         assert stack.booted() == renewed
         cloud.image_builds.broken = ""
-        stack.up(SECOND)
+        outputs = stack.up(SECOND).outputs
+        assert doctor(stack, outputs) == []
         latest = stack.amis()[-1]["ImageId"]
         assert stack.booted() == latest not in (first["ImageId"], renewed)
 
@@ -121,5 +134,10 @@ def test_an_ami_is_built_renewed_replaced_and_in_the_end_forgotten(tmp_path: Pat
         assert first["ImageId"] not in remaining
         assert gone not in snapshots
 
+        cloud.client("ec2").deregister_image(ImageId=latest)
+        assert doctor(stack, outputs) == [
+            f"environment on-demand-cpu boots AMI {latest}, which does not exist"
+        ]
+        remaining.discard(latest)
         destroy(ROOT, "local", cloud.client, previous=stack.state)
         assert {each["ImageId"] for each in stack.amis()} == remaining, "leftovers tells of them"

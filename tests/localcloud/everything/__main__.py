@@ -629,5 +629,87 @@ aws.fsx.DataRepositoryAssociation(
     tags={"part": "files"},
 )
 
+builder_role = role("builder", "ec2.amazonaws.com")
+directed = aws.iam.RolePolicyAttachment(
+    "builder",
+    role=builder_role.name,
+    policy_arn="arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+)
+reads = aws.iam.RolePolicy(
+    "builder", role=builder_role.id, policy=allow("imagebuilder:GetComponent")
+)
+builder_profile = aws.iam.InstanceProfile("builder", role=builder_role.name)
+pulled = aws.imagebuilder.Component(
+    "pulled",
+    name="everything-pulled",
+    version="1.0.0",
+    platform="Linux",
+    data=json.dumps({"name": "pulled", "schemaVersion": 1.0, "phases": []}),
+    tags={"part": "amis"},
+)
+recipe = aws.imagebuilder.ImageRecipe(
+    "recipe",
+    name="everything-recipe",
+    version="1.0.0",
+    parent_image="ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
+    components=[{"component_arn": pulled.arn}],
+    block_device_mappings=[
+        {"device_name": "/dev/xvda", "ebs": {"volume_size": 30, "encrypted": "true"}}
+    ],
+    tags={"part": "amis"},
+)
+builders = aws.imagebuilder.InfrastructureConfiguration(
+    "builders",
+    instance_profile_name=builder_profile.name,
+    instance_types=["m6i.large"],
+    subnet_id=subnets[0].id,
+    security_group_ids=[group.id],
+    instance_metadata_options={"http_tokens": "required"},
+    resource_tags={"part": "amis"},
+    tags={"part": "amis"},
+)
+spread = aws.imagebuilder.DistributionConfiguration(
+    "spread",
+    distributions=[
+        {
+            "region": "us-east-1",
+            "ami_distribution_configuration": {
+                "name": "everything {{ imagebuilder:buildDate }}",
+                "ami_tags": {"part": "amis"},
+            },
+        }
+    ],
+    tags={"part": "amis"},
+)
+aws.imagebuilder.Image(
+    "baked",
+    image_recipe_arn=recipe.arn,
+    infrastructure_configuration_arn=builders.arn,
+    distribution_configuration_arn=spread.arn,
+    tags={"part": "amis"},
+    opts=after(directed, reads),
+)
+aws.imagebuilder.ImagePipeline(
+    "renewal",
+    image_recipe_arn=recipe.arn,
+    infrastructure_configuration_arn=builders.arn,
+    distribution_configuration_arn=spread.arn,
+    schedule={"schedule_expression": "rate(7 days)"},
+    tags={"part": "amis"},
+)
+aws.imagebuilder.LifecyclePolicy(
+    "old-amis",
+    execution_role=job_role.arn,
+    resource_type="AMI_IMAGE",
+    policy_details=[
+        {
+            "action": {"type": "DELETE", "include_resources": {"amis": True, "snapshots": True}},
+            "filter": {"type": "COUNT", "value": 2},
+        }
+    ],
+    resource_selection={"recipes": [{"name": "everything-recipe", "semantic_version": "1.0.0"}]},
+    tags={"part": "amis"},
+)
+
 pulumi.export("bucket", bucket.id)
 pulumi.export("hook", version.secret_string)
