@@ -5,11 +5,12 @@ with the line of every value.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -18,6 +19,10 @@ from cli.paths import ROOT
 from config import ConfigError, Problem, StackConfig, load_stack_config
 from config.stack import NAMESPACE, SECRETS, SECTIONS
 from localcloud.deployment.stack_file import StackDocument, StackFileError, stack_document, text
+from localcloud.deployment.stack_yaml.texts import json_number
+
+_TOO_LONG: Final = re.compile(r"[-+]?[1-9]\d{15,}")
+"""Plain digits, of which a double keeps not all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +159,11 @@ def parse(label: str, name: str, data: bytes) -> StackFile:
     return StackFile(
         label=label,
         stack=parts[1] if len(parts) > 2 else parts[0],
-        values={_path((full,)): value for full, value in document.config.items() if _is_own(full)},
+        values={
+            _path((full,)): _handed(value)
+            for full, value in document.config.items()
+            if _is_own(full)
+        },
         foreign=tuple(full for full in document.config if not _is_own(full)),
         region=None if region is None else text(region),
         naming="" if naming is None else json.dumps(naming, default=str),
@@ -166,14 +175,16 @@ def parse(label: str, name: str, data: bytes) -> StackFile:
 def _doubts(document: StackDocument) -> Iterator[Problem]:
     """What the file says and the program does not get, or gets as something else."""
     for altered in document.altered:
-        shown = json.dumps(altered.becomes, ensure_ascii=False)
+        shown = json.dumps(_handed(altered.becomes), ensure_ascii=False)
+        long = _TOO_LONG.fullmatch(altered.text)
+        kept = "a number of at most 15 digits" if long else "the number in plain digits"
         yield Problem(
             code="YAML-ALTERED",
             level="warning",
             path=_path(altered.path),
             found=altered.text,
             message=f"the Pulumi CLI hands the program {shown} instead",
-            fix=f'write "{altered.text}" in quotes where it is text, or the number in plain digits',
+            fix=f'write "{altered.text}" in quotes where it is text, or {kept}',
         )
     for key in document.unread:
         second = key == "---"
@@ -200,8 +211,18 @@ def _doubts(document: StackDocument) -> Iterator[Problem]:
         )
 
 
+def _handed(value: Any) -> Any:
+    """A value as the program gets it: through JSON as Go writes it, where 1e3 is a whole number."""
+    if isinstance(value, dict):
+        return {name: _handed(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_handed(each) for each in value]
+    return json.loads(json_number(value)) if isinstance(value, float) else value
+
+
 def _is_encrypted(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == {"secure"}
+    """As the CLI sees it: it takes everything else below `secure` for an object in plain text."""
+    return isinstance(value, dict) and set(value) == {"secure"} and isinstance(value["secure"], str)
 
 
 def _is_own(full: str) -> bool:

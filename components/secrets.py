@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pulumi_aws as aws
@@ -95,4 +95,21 @@ class Secrets(Component):
             secret_string=pulumi.Output.secret(value),
             opts=self.child(ignore_changes=ignore_changes),
         )
-        return version.secret_arn  # the secret's ARN, and known only when there is a value to read
+        return _known_before(version, secret.arn)
+
+
+def _known_before(made: pulumi.Resource, value: pulumi.Output[str]) -> pulumi.Output[str]:
+    """The value, for those who need it and the resource that is made.
+
+    An output of the resource itself is unknown in the preview of its replacement, which would show
+    a change of everything that holds it: a new webhook, and all policies that name its secret.
+    """
+
+    async def needed() -> set[pulumi.Resource]:
+        return {*await value.resources(), made}
+
+    async def now() -> str:
+        found: Any = await value.future(with_unknowns=True)
+        return cast(str, found)
+
+    return pulumi.Output(needed(), now(), value.is_known(), value.is_secret())

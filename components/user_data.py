@@ -103,20 +103,28 @@ fi
 {_MOUNT}"""
 
 _GP3: Final = rf"""#!/bin/bash
-# The agent's unit waits for this script, so no job starts before the mount. The volume is the one of EBS that the system does not run on:
-# its kernel name is made up at each boot, and links by the name of the launch template are there on some AMIs only.
+# The agent's unit waits for this script, so no job starts before the mount. The volume is the one of EBS with nothing on it, and not that
+# of the system: its kernel name is made up at each boot, and links by the name of the launch template are there on some AMIs only.
 set -uo pipefail
 {_FAILED}
+empty() {{
+  blkid -p "$1" > /dev/null 2>&1
+  [ $? -eq 2 ]
+}}
 root=$(lsblk -nso NAME,TYPE "$(findmnt -no SOURCE /)" -r | sed -n 's|^\(\S*\) disk$|/dev/\1|p')
 [ -n "$root" ] || no_scratch "which disk the system runs on is not known"
 device=""
 for _ in $(seq 30); do
-  links=(/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol* {SCRATCH_DEVICE} {SCRATCH_DEVICE.replace("/sd", "/xvd")})
-  device=$(readlink -e "${{links[@]}}" | grep -E '^/dev/(nvme[0-9]+n1|xvd[a-z]+|sd[a-z]+)$' | grep -vxF "$root" | sort -u | head -n 1)
+  links=({SCRATCH_DEVICE} {SCRATCH_DEVICE.replace("/sd", "/xvd")} /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol*)
+  for found in $(readlink -e "${{links[@]}}" | grep -E '^/dev/(nvme[0-9]+n1|xvd[a-z]+|sd[a-z]+)$' | grep -vxF "$root"); do
+    if [ -z "$device" ] && empty "$found"; then
+      device=$found
+    fi
+  done
   [ -z "$device" ] || break
   sleep 1
 done
-[ -n "$device" ] || no_scratch "no volume at {SCRATCH_DEVICE}"
+[ -n "$device" ] || no_scratch "no empty volume at {SCRATCH_DEVICE}"
 {_MOUNT}"""
 
 

@@ -73,9 +73,9 @@ class _Job(Section):
     )
     scheduling_priority: int | None = setting(
         None,
-        about="Order within the share identifier, the higher first.",
+        about="Order within the share identifier, the higher first; the AWS provider sends no 0.",
         change="new revision",
-        ge=0,
+        ge=1,
         le=9999,
     )
     volumes: tuple[Volume, ...] = setting(

@@ -68,6 +68,11 @@ _LEFT_OUT: Final = {
 """Words of AWS Batch that the config leaves out on purpose, and why (terraform-provider-aws,
 compute_environment.go; AWS Batch user guide, updating-compute-environments).
 """
+_ON_FARGATE: Final = dict.fromkeys(
+    ("scratch", "root_volume_gib"),
+    "remove it, and set jobs.<stage>.ephemeral_storage_gib: on Fargate each container has a disk",
+)
+"""Fields of environments on instances, and what there is on Fargate instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +213,8 @@ def _unknown_field(name: str, place: _Place) -> tuple[str, str]:
     )
     message = f"there is no such field here; known are {', '.join(known)}"
     meant = _meant(name, place.model)
+    if elsewhere and name in _ON_FARGATE:
+        return f"only the kind {' or '.join(elsewhere)} has this field", _ON_FARGATE[name]
     if elsewhere:
         return (
             f"only the kind {' or '.join(elsewhere)} has this field",

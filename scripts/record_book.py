@@ -2,9 +2,9 @@
 
     python scripts/record_book.py [--stack NAME] [--preview | --pages] [PART OF A NAME ...]
 
-Needs the Pulumi CLI (`make pulumi`). `--preview` leaves the `up`s out; `--pages` leaves the record
-alone, makes the changes of different parts together, one page of them after the other, and takes
-the stack away in the end: every change is made and taken back, in a tenth of the time.
+Needs the Pulumi CLI (`make pulumi`). `--preview` leaves the `up`s out; `--pages` makes the
+changes of different parts together, one page of them after the other, and takes the stack away in
+the end: every change is made and taken back, in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cli.pulumi import bin_folder
-from tests.conformance.book import RECORDED, Change, book
+from tests.conformance.book import RECORDED, Change, book, key
 from tests.conformance.book.pages import pages
 from tests.conformance.book.play import Pair
 
@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="parts of names of changes; all without any")
     parser.add_argument("--stack", help="only changes of this stack")
     parser.add_argument("--preview", action="store_true", help="without `up` and back")
-    parser.add_argument("--pages", action="store_true", help="changes together; nothing recorded")
+    parser.add_argument("--pages", action="store_true", help="changes together")
     given = parser.parse_args()
     chosen = [
         change
@@ -54,7 +54,7 @@ def main() -> int:
                 for change in mine:
                     began = time.perf_counter()
                     found, told = pair.play(change, whole=not given.preview)
-                    _record(f"{stack}/{change.name}", found)
+                    _record(key((change,)), found)
                     differing += bool(_say(stack, change.name, told, began))
             finally:
                 pair.stop()
@@ -64,9 +64,14 @@ def main() -> int:
 def _turn(pair: Pair, stack: str, chosen: Sequence[Change]) -> int:
     differing = 0
     found = [tuple(each for each in page if each in chosen) for page in pages(stack)]
+    for page in filter(None, found):
+        began = time.perf_counter()
+        previewed, told = pair.preview(page)
+        _record(key(page), previewed)
+        differing += bool(_say(stack, f"preview of {key(page)}", told, began))
     for page in (*filter(None, found), ()):
         began = time.perf_counter()
-        name = " + ".join(change.name for change in page) or "as it was"
+        name = key(page) if page else "as it was"
         differing += bool(_say(stack, name, pair.turn(page), began))
     began = time.perf_counter()
     return differing + bool(_say(stack, "taken away", pair.destroy(), began))

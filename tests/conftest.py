@@ -72,6 +72,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         units.write_down(session.items, Path(told["units"]), told["workerid"])
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Collects what the tests have left once: pytest looks for errors in finalizers five times,
+    each time through all that is loaded.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tells a worker where to write the units."""

@@ -161,7 +161,7 @@ def _outside(*packages: str) -> set[str]:
             "requirements/cpu.lock",
             {"boto3", "numpy", "pyarrow"},
         ),
-        (["workloads.analysis"], "requirements/gpu.lock", {"boto3", "numpy", "mpi4py", "cupy"}),
+        (["workloads.analysis"], "requirements/gpu.lock", {"botocore", "numpy", "mpi4py", "cupy"}),
     ],
 )
 def test_what_the_code_imports_is_in_the_lock_it_runs_with(

@@ -56,6 +56,15 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
         ),
     ),
     (
+        r"VolumeLimitExceeded|maximum (?P<kind>\w+) storage (?:limit|quota)",
+        "QUOTA",
+        "the account's quota of storage on volumes of EBS is used up",
+        (
+            "make root_volume_gib or scratch.size_gib of the environment smaller, or ask for more:"
+            " aws service-quotas request-service-quota-increase --service-code ebs"
+        ),
+    ),
+    (
         r"free addresses in subnet '?(?P<subnet>subnet-\w+)",
         "ADDRESSES",
         "subnet {subnet} has not enough free addresses",
@@ -83,7 +92,9 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
         ),
     ),
     (
-        r"KMS|kms:|InvalidKMSKey",
+        # the second is what Auto Scaling says where its role may not use the key (EC2 Auto Scaling
+        # user guide, key-policy-requirements-EBS-encryption)
+        r"KMS|kms:|InvalidKMSKey|Client\.InternalError: Client error on launch",
         "KMS",
         "the key that encrypts the volumes may not be used",
         (

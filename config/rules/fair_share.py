@@ -69,7 +69,7 @@ class FairShareJobNamesItsShare(Rule):
                     f"jobs.{stage}.scheduling_priority",
                     None,
                     f"jobs on the fair-share queue {job.queue} need one",
-                    "add a number from 0",
+                    "add a number from 1",
                 )
 
 

@@ -58,6 +58,7 @@ class Launches:
     Attributes:
         quotas: Code of a quota -> vCPUs, where it is not ample.
         withheld: Instance types that EC2 has none of at the moment; `*` stands for any type.
+        refused: What EC2 says to every launch, in its own words; empty where it starts them.
     """
 
     def __init__(self, store: Store, now: Callable[[], float]) -> None:
@@ -66,6 +67,7 @@ class Launches:
         self._activities: deque[_Activity] = deque(maxlen=_MOST_ACTIVITIES)
         self.quotas: dict[str, float] = {}
         self.withheld: set[str] = set()
+        self.refused = ""
         self._launched: dict[str, float] = {}
         """When an AMI was last launched."""
 
@@ -83,7 +85,8 @@ class Launches:
         """
         purchase = "spot" if environment.is_spot else "on-demand"
         found = (
-            self._no_image(environment, shape)
+            self._refused(shape)
+            or self._no_image(environment, shape)
             or self._beyond_quota(shape, count, purchase)
             or self._not_offered(environment, shape)
             or self._no_addresses(environment, shape, count, multinode=multinode)
@@ -108,6 +111,11 @@ class Launches:
         return self._launched.get(image)
 
     # ---- EC2 -------------------------------------------------------------------------------------
+
+    def _refused(self, shape: InstanceShape) -> Failure | None:
+        if not self.refused:
+            return None
+        return Failure(reason=UNDETERMINED, instance_type=shape.name, said=self.refused)
 
     def _no_image(self, environment: ComputeEnvironment, shape: InstanceShape) -> Failure | None:
         image = environment.own_image

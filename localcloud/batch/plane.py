@@ -154,6 +154,12 @@ class DataPlane:
             self.launches.withheld = set(instance_types)
             self.wake()
 
+    def refuse_launches(self, said: str) -> None:
+        """EC2 starts no instance and says so, in its own words, until called with none."""
+        with self.store.lock:
+            self.launches.refused = said
+            self.wake()
+
     def limit_quota(self, code: str, vcpus: float) -> None:
         """The account may run so many vCPUs of a quota (config/quotas.py) at one time."""
         with self.store.lock:

@@ -55,6 +55,7 @@ class Refusals:
             ("lambda", "CreateFunction"): _variables_are_short,
             ("lambda", "UpdateFunctionConfiguration"): _variables_are_short,
             ("events", "PutRule"): _pattern_is_short,
+            ("sns", "CreateTopic"): self._topic_has_these_tags,
             ("cloudwatch", "PutDashboard"): _dashboard_is_small,
             ("cloudwatch", "PutCompositeAlarm"): _alarm_rule_is_short,
             ("stepfunctions", "CreateStateMachine"): self._logs_are_delivered,
@@ -97,6 +98,19 @@ class Refusals:
                 " the policy's versions."
             )
             raise WireError("DeleteConflict", message, status=409)
+
+    def _topic_has_these_tags(self, params: Params) -> None:
+        """API reference of SNS, CreateTopic: a topic that is there is answered with its ARN; where
+        the call gives other tags, InvalidParameter (re:Post, "Topic already exists with different
+        tags").
+        """
+        given = {tag["Key"]: tag["Value"] for tag in params.get("Tags") or ()}
+        there = self._state.topic_tags(params["Name"])
+        if given and there is not None and given != there:
+            raise WireError(
+                "InvalidParameter",
+                "Invalid parameter: Tags Reason: Topic already exists with different tags",
+            )
 
     def _logs_are_delivered(self, params: Params) -> None:
         """Step Functions developer guide, "Logging using CloudWatch Logs": the machine's role sets

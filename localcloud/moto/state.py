@@ -105,6 +105,11 @@ class AwsState(Identities, Ec2, Efs, LogGroups):
                 return list(each.subscribers)
         return None
 
+    def topic_tags(self, name: str) -> dict[str, str] | None:
+        """Tags of an SNS topic; None where there is none of that name."""
+        found = self._regional("sns").topics.get(self.arn("sns", name))
+        return None if found is None else dict(found._tags)  # noqa: SLF001 - moto has no other name
+
     def key(self, key_id: str) -> Any | None:
         """Moto's KMS key object by its id or ARN, or None."""
         return self._regional("kms").keys.get(key_id.rpartition("/")[2])

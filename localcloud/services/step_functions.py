@@ -36,7 +36,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from localcloud.moto.state import AwsState
-from localcloud.services import execution_waits, map_runs
+from localcloud.services import execution_waits, json_paths, map_runs
 from localcloud.services.execution_ends import ExecutionEnds
 from localcloud.services.execution_jobs import ExecutionJobs
 from localcloud.services.execution_logs import log_end
@@ -125,6 +125,7 @@ def interpreter(
         *deletions.replacements(),
         *jobs.replacements(),
         *map_runs.replacements(require),
+        *json_paths.replacements(),
         *execution_waits.replacements(),
         (CommonStateField, "_eval_body", entered),
         (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),

@@ -63,6 +63,32 @@ def test_an_altered_number_is_a_warning(tmp_path: Path, old: str, new: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("number", "handed", "advice"),
+    [
+        ("012345678901", "12345678901", "the number in plain digits"),
+        ("12345678901234567890", "12345678901234567000", "a number of at most 15 digits"),
+    ],
+)
+def test_a_number_is_told_as_the_program_gets_it(
+    tmp_path: Path, number: str, handed: str, advice: str
+) -> None:
+    path = tmp_path / "Pulumi.x.yaml"
+    path.write_text(tagged(f"account: {number}"))
+    shape, altered = problems(stack_files.read(str(path)))
+    assert (shape.code, str(shape.found)) == ("SHAPE-TYPE", handed)
+    assert altered.message.endswith(f"hands the program {handed} instead")
+    assert altered.fix == f'write "{number}" in quotes where it is text, or {advice}'
+
+
+@pytest.mark.parametrize("value", ["5", "", "[a]", "{a: b}", "true"])
+def test_what_is_no_text_below_secure_is_no_secret(tmp_path: Path, value: str) -> None:
+    """The CLI takes it for an object in plain text, and so does the program."""
+    text = f"{PROD.rstrip()}\n  slack-webhook-url: {{secure: {value}}}\n"
+    line = len(text.splitlines())
+    assert found(tmp_path, text) == [("SECRET-PLAIN", "error", "slack-webhook-url", line)]
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         (f"{PROD}\nconfg: {{}}\n", ("YAML-UNREAD", "warning", "confg")),

@@ -251,6 +251,12 @@ SCRATCH_CASES: dict[str, tuple[Scratch, str, str, list[str]]] = {
         "",
         on("/dev/nvme1n1", READY),
     ),
+    "a volume of the AMI's own beside it": (
+        VOLUME,
+        r"/dev/nvme1n1\n/dev/nvme2n1",
+        "",
+        on("/dev/nvme2n1", READY),
+    ),
     "a volume of a Xen instance": (VOLUME, "/dev/xvdf", "", on("/dev/xvdf", READY)),
     "a volume that does not come": (VOLUME, "/dev/nvme0n1", "", ["sleep 1"] * 30 + NOT_READY),
     "a system that does not say on which disk it runs": (
@@ -279,6 +285,9 @@ def test_scratch_script_mounts_the_disks_that_are_there(case: str, tmp_path: Pat
     stub("readlink", f"printf '{disks}\\n'")
     stub("tee", "cat > /dev/null")  # the real one would write to the kernel's log
     stub("findmnt", "echo /dev/nvme0n1p1")
+    # nothing found ends with 2; an AMI's own volume has a file system
+    own = "/dev/nvme1n1" if "of the AMI's own" in case else ""
+    stub("blkid", f'[ "$2" = "{own}" ] || exit 2')
     stub("lsblk", r"printf 'nvme0n1p1 part\nnvme0n1 disk\n'")
     stub(
         "dnf",

@@ -139,7 +139,7 @@ def test_warnings_of_a_config_are_shown(monkeypatch: pytest.MonkeyPatch) -> None
 def test_main_only_wires() -> None:
     """One screen of statements, no branches, no loops, no functions."""
     tree = ast.parse((ROOT / "__main__.py").read_text())
-    assert len(tree.body) <= 54, "statements, whose number no formatter changes"
+    assert len(tree.body) <= 55, "statements, whose number no formatter changes"
     allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
     assert [type(node).__name__ for node in tree.body if not isinstance(node, allowed)] == []
 

@@ -60,6 +60,8 @@ def test_the_attempts_are_shared_out_and_only_the_first_job_listens(orchestrator
     assert attempts == {"analysis": 2, "fallback": 3}
     first, second = (_variables(made, f"jobs-{name}") for name in ("analysis", "fallback"))
     assert first.pop(contract.ENV_RECLAIM_SIGNAL) == "SIGWINCH"
+    # which disks a person may enlarge: those of both queues' environments, and of the second's
+    assert first.pop(contract.ENV_DISK_HINT) != second.pop(contract.ENV_DISK_HINT)
     assert first == second, "the same analysis, or the digest could be another"
     assert _variables(made, "jobs-postprocess")[contract.ENV_COUNT_RECLAIMS] == "true"
     may = {s["Sid"] for s in made.policy(made.one(POLICY, "roles-postprocess"))}

@@ -249,7 +249,7 @@ CASES: dict[str, list[Case]] = {
             {"jobs.preprocess.scheduling_priority": REMOVED},
             "jobs.preprocess.scheduling_priority",
             ("queue main",),
-            {"jobs.preprocess.scheduling_priority": 0},
+            {"jobs.preprocess.scheduling_priority": 1},
         ),
     ],
     "FAIR-SHARE-COUNT": [

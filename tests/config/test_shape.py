@@ -32,6 +32,24 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
         "remove it",
     ),
     (
+        {"environments.own": {"kind": "fargate", "max_vcpus": 4, "scratch": {"kind": "gp3"}}},
+        "environments.own.scratch",
+        "only the kind hpc or on-demand or spot has this field",
+        "remove it, and set jobs.<stage>.ephemeral_storage_gib",
+    ),
+    (
+        {"environments.gpu.scratch": {"kind": "instance_store"}},
+        "environments.gpu.scratch.kind",
+        "expected one of instance-store, gp3",
+        "write instance-store",
+    ),
+    (
+        {"environments.gpu.scratch": {"kind": "gp3", "size_gib": 65_537}},
+        "environments.gpu.scratch.size_gib",
+        "expected 65536 or less",
+        "lower it",
+    ),
+    (
         {"queues.main.fair_share.decay": 3},
         "queues.main.fair_share.decay",
         "no such field",

@@ -161,16 +161,19 @@ STAGES: dict[str, tuple[str, str]] = {
         """,
         "InvalidParameter",
     ),
-    "and the next time not": (
+    "and the next time not, by a provider of its own": (
         """
-        first = aws.sqs.Queue("renamed", delay_seconds=7)
+        other = aws.Provider("other", region="us-east-1", default_tags={"tags": {"by": "other"}})
+        first = aws.sqs.Queue(
+            "renamed", delay_seconds=7, opts=pulumi.ResourceOptions(provider=other)
+        )
         second = aws.sqs.Queue("second", fifo_queue=True, delay_seconds=8, tags={"of": first.arn})
         third = aws.sqs.Queue("third", opts=pulumi.ResourceOptions(retain_on_delete=True))
         bad = aws.sns.Topic("bad", opts=pulumi.ResourceOptions(depends_on=[first, second, third]))
         """,
         "",
     ),
-    "what is retained is forgotten": (
+    "what is retained is forgotten, and the provider too": (
         """
         first = aws.sqs.Queue(
             "renamed", delay_seconds=1, opts=pulumi.ResourceOptions(ignore_changes=["delaySeconds"])

@@ -50,6 +50,10 @@ class Stack:
             )
         )[-1]
 
+    def settle(self) -> None:
+        """Waits until every event has reached its function, and that has ended."""
+        assert self.ready.cloud.pending.settle(60), "events or functions are still under way"
+
     def result(self, key: str) -> bytes:
         """An object of the results bucket."""
         body: bytes = (

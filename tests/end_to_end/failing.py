@@ -33,7 +33,7 @@ EXIT_CODE: Final = 3
 """Of a stage that fails."""
 SOON: Final = {"measure_minutes": 1, "stuck_minutes": 1, "failed_jobs": 1, "failed_analyses": 1}
 """Alarms that need no patience."""
-SETTLED: Final = 10.0
+SETTLED: Final = 2.0
 """Most seconds for the functions that a beat of the clock starts."""
 
 

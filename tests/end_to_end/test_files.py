@@ -141,6 +141,7 @@ def test_a_disk_that_is_too_small_is_told_before_the_work_and_mended_by_its_sett
     assert "environments.on-demand-cpu.scratch.size_gib, which is 2" in error["hint"]
     (message,) = stack.told(run)
     assert error["error"] in message
+    assert error["error"] in stack.state_item(run)["failure"]["M"]["error"]["S"], "what show says"
     account = Account(
         client=stack.ready.client, outputs=stack.ready.outputs, now=stack.ready.cloud.now
     )

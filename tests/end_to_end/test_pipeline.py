@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from collections.abc import Callable
 
 import pandas as pd
@@ -105,10 +104,8 @@ def test_what_is_no_upload_is_told_once_and_nothing_runs(stack: Stack) -> None:
             if "Upload refused" in text
         )
 
-    deadline = time.monotonic() + 30
-    while len(told()) < len(keys) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(1)  # the second delivery of each must not tell it again
+    until(lambda: len(told()) >= len(keys), what=told)
+    stack.settle()  # the second delivery of each must not tell it again
     assert told() == sorted(keys)
     assert sorted(stack.jobs()) == jobs
     assert stack.ready.cloud.denials == []
@@ -136,7 +133,7 @@ def test_a_hopeless_file_ends_in_one_sentence_that_slack_and_the_table_show(
     assert "Traceback" not in status.failure
     assert "\n" not in status.failure
     until(lambda: stack.told(run), what="nobody is told", pause=0.1)
-    time.sleep(0.5)  # the failures of the dependent jobs must not tell it again
+    stack.settle()  # the failures of the dependent jobs must not tell it again
     assert len(stack.told(run)) == 1
     assert status.failure[:40] in stack.told(run)[0]
     assert stack.ready.cloud.denials == []

@@ -5,7 +5,6 @@ failed shard is told once.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -180,7 +179,7 @@ def test_a_failed_shard_ends_the_run_with_one_message_and_the_others_parts_are_k
         "FAILED",
         SHARDS - 1,
     )
-    time.sleep(0.5)  # neither the parent nor the job that waited for it tells it again
+    stack.settle()  # neither the parent nor the job that waited for it tells it again
     (message,) = stack.told(run)
     assert f"shard 2 of {SHARDS}" in message
     assert child in message

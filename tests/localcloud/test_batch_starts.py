@@ -5,13 +5,16 @@ attempt.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.retries import retry_strategy
+from localcloud.batch.container import HIDDEN
 from tests.localcloud.conftest import Stage
 
+ROOT = Path(__file__).parents[2]
 LOGS = {"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}
 
 
@@ -110,3 +113,15 @@ def test_trouble_before_the_start_is_tried_again(
         )
         assert (job["statusReason"] == "Task failed to start") == (case != "a bug")
     assert (job["status"], len(job["attempts"])) == ("FAILED", attempts)
+
+
+def test_a_job_sees_no_package_that_no_image_has(stage: Stage, instances: str) -> None:
+    code = "try: import pandas\nexcept ModuleNotFoundError as error: print(error)"
+    ended = stage.wait(stage.submit(instances, stage.python(code)))
+    assert stage.log(ended["container"]["logStreamName"]) == ["no image has pandas"]
+    for image in ("cpu", "gpu"):
+        lock = (ROOT / "requirements" / f"{image}.lock").read_text()
+        names = {line.split("==")[0] for line in lock.splitlines() if "==" in line}
+        hidden = {path.stem for path in HIDDEN.glob("*.py")} - {"__init__"}
+        assert hidden
+        assert not names & hidden

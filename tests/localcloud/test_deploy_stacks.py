@@ -71,6 +71,19 @@ def test_the_stacks_of_this_repository_deploy(stack: str, tmp_path: Path) -> Non
     assert WEBHOOK not in json.dumps(deployed.outputs)
 
 
+def test_a_new_webhook_is_another_value_of_the_secret_and_nothing_else(tmp_path: Path) -> None:
+    key = "batch-reference:slack-webhook-url"
+    with LocalCloud(tmp_path, images={}) as cloud:
+        made = deploy(ROOT, "dev", cloud.client, secrets={key: WEBHOOK})
+        previewed = deploy(
+            ROOT, "dev", no_aws, secrets={key: f"{WEBHOOK}2"}, previous=made.state, preview=True
+        )
+    assert {(s.operation, s.name) for s in previewed.steps if s.operation != "same"} == {
+        ("replace", "secrets-slack-webhook"),
+        ("delete replaced", "secrets-slack-webhook"),
+    }
+
+
 def test_the_prod_stack_deploys_with_every_guard_on(tmp_path: Path) -> None:
     stack = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
     budget = {

@@ -180,6 +180,24 @@ def test_default_tags_and_explicit_providers(tmp_path: Path) -> None:
     assert deployed.outputs == {"all": {"team": "a"}}
 
 
+def test_a_resource_goes_to_another_provider_and_back_in_place(tmp_path: Path) -> None:
+    made = 'aws.Provider("{0}", region="us-east-1", default_tags={{"tags": {{"of": "{0}"}}}})'
+    body = "aws.sns.Topic('topic', opts=pulumi.ResourceOptions(provider={}))"
+    state, topics = None, set()
+    for provider, tags in (("None", {}), ("one", {"of": "one"}), ("two", {"of": "two"})) * 2:
+        first = "" if provider == "None" else f"{provider} = {made.format(provider)}"
+        known = {} if state is None else {"previous": state}
+        deployed = run(tmp_path, f"{first}\n{body.format(provider)}", **known)
+        done = [s.operation for s in deployed.steps if s.type == "aws:sns/topic:Topic"]
+        assert done == ["create" if state is None else "update"]
+        topic = deployed.resource("aws:sns/topic:Topic", "topic")
+        found = aws_client()("sns").list_tags_for_resource(ResourceArn=topic.id)["Tags"]
+        assert {tag["Key"]: tag["Value"] for tag in found} == tags
+        assert (provider in topic.provider) is (provider != "None")
+        topics, state = {*topics, topic.id}, deployed.state
+    assert len(topics) == 1
+
+
 def test_deployments_in_one_process_share_nothing(tmp_path: Path) -> None:
     body = (
         'import part\npulumi.export("value", part.VALUE)\npulumi.export("config",'

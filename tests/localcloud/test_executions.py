@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -78,6 +79,37 @@ def _late(monkeypatch: pytest.MonkeyPatch, owner: type, method: str) -> None:
         original(self, env)
 
     monkeypatch.setattr(owner, method, late)
+
+
+FOUND = {
+    "jobs": [{"id": "a", "container": {"code": 137}}, {"id": "b", "container": {}}],
+    "names": {"first": 1},
+}
+PATHS = {
+    # path: what it gives
+    "$.jobs[*].container.code": [137],
+    "$.jobs[*].id": ["a", "b"],
+    "$.jobs[*].container.reason": [],
+    "$.jobs[?(@.id == 'b')].id": ["b"],
+    "$.jobs[0:1].container.code": [137],
+    "$..code": [137],
+    "$.names.*": [1],
+    "$.jobs[0].container.code": 137,
+    "$.names.first": 1,
+}
+
+
+def test_a_path_that_may_name_several_values_gives_a_list(stage: Stage) -> None:
+    given = {f"at{number}.$": path for number, path in enumerate(PATHS)}
+    states = {
+        "Found": {"Type": "Pass", "Result": FOUND, "Next": "Read"},
+        "Read": {"Type": "Pass", "Parameters": given, "End": True},
+    }
+    machine = Machine(stage, {"StartAt": "Found", "States": states})
+    execution = machine.start()
+    until(lambda: machine.status(execution) != "RUNNING")
+    output = machine.client.describe_execution(executionArn=execution)["output"]
+    assert dict(zip(PATHS, json.loads(output).values(), strict=True)) == PATHS
 
 
 @pytest.mark.parametrize(("owner", "method"), [(Program, "eval"), (CommonStateField, "_set_next")])
@@ -156,6 +188,17 @@ def test_a_machine_without_executions_is_gone_at_once(stage: Stage) -> None:
         machine.client.describe_state_machine(stateMachineArn=machine.arn)
 
 
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine keeps the time of another zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
 def test_a_wait_lasts_a_part_of_its_seconds_and_until_its_moment(stage: Stage) -> None:
     moment = datetime.now(UTC) + timedelta(seconds=3)
     states = {

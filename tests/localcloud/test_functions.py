@@ -195,3 +195,11 @@ def test_concurrent_invocations_do_not_wait_for_each_other(stage: Stage) -> None
         pids = list(pool.map(lambda _: invoke(stage, name)[0], range(4)))
     assert len(set(pids)) > 1
     assert all(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_what_is_under_way_is_counted_until_its_last_try_has_ended(stage: Stage) -> None:
+    name = make(stage, "def handle(event, context):\n    print('tried')\n    raise ValueError\n")
+    stage.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
+    assert not stage.cloud.pending.settle(0.0)
+    assert stage.cloud.pending.settle(60)
+    assert messages(stage, f"/aws/lambda/{name}").count("tried") == 3

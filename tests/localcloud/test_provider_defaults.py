@@ -182,3 +182,31 @@ def test_a_resource_of_whose_state_a_default_is_missing_can_be_read(
     found = provider.read("aws:cloudwatch/eventRule:EventRule", "every", inputs, {"name": "every"})
     assert found is not None
     assert found[0] == inputs
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs"),
+    [
+        (
+            "aws:ec2/launchTemplate:LaunchTemplate",
+            {"tagSpecifications": [{"resourceType": "instance", "tags": {"a": "", "b": "c"}}]},
+        ),
+        (
+            "aws:dynamodb/table:Table",  # AWS tells ten tags at a time
+            {
+                "attributes": [{"name": "key", "type": "S"}],
+                "hashKey": "key",
+                "billingMode": "PAY_PER_REQUEST",
+                "tags": {f"tag-{number}": "" for number in range(25)},
+            },
+        ),
+    ],
+)
+def test_tags_are_read_as_they_were_made(
+    provider: Provider, token: str, inputs: dict[str, Any]
+) -> None:
+    inputs = {"name": "tags-as-made", **inputs}
+    made, outputs = provider.create(token, "it", inputs)
+    found = provider.read(token, made, inputs, outputs)
+    assert found is not None
+    assert found[0] == inputs

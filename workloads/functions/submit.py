@@ -216,7 +216,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         taken_over=outcome.taken_over,
         **begun,
     )
-    if outcome.killed:
+    if outcome.killed and not instead_of:  # which goes on with the memory that was told of
         tell_more(run, outcome)
     return {"outcome": "submitted", "run_id": run.run_id, "state_key": run.state_key, **begun}
 

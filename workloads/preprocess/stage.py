@@ -20,11 +20,15 @@ from workloads.preprocess.clean import Cleaned, RefusedError, Settings, clean
 from workloads.preprocess.columns import IncompleteRows
 from workloads.preprocess.plan import Wishes
 from workloads.records import ColumnKind, Manifest
-from workloads.runtime import env, memory, places, s3, s3_streams
+from workloads.runtime import disk, env, memory, places, s3, s3_streams
 from workloads.runtime.errors import StageError
 
 _MAX_UNIT_ROWS: Final = 1 << 24
 _PARQUET: Final = "application/vnd.apache.parquet"
+_LEAST_OF_FILE: Final = 0.5
+"""Bytes of a cleaned table for each of its file, at the least: measured on the sample, on generated
+tables of 2 to 40 numbers and on one of text they were 0.51 to 0.95.
+"""
 _CSV: Final = "text/csv; charset=utf-8"
 
 
@@ -85,6 +89,9 @@ def main(run: Run) -> dict[str, Any]:
     job = Job.from_env(run)
     where = f"s3://{job.ingest_bucket}/{job.input_key}"
     info = s3.head(job.ingest_bucket, job.input_key, job.input_version_id)
+    if job.tables_path is not None:
+        least = int(info.size * _LEAST_OF_FILE)
+        disk.require(least, f"cleaned tables of files as large as {where}", job.tables_path)
     try:
         cleaned = clean(
             lambda: s3_streams.Reader(info),

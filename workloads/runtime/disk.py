@@ -19,10 +19,15 @@ from typing import Final
 
 from workloads import contract
 from workloads.runtime import env
-from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError, exhausted, no_space
+from workloads.runtime.errors import (
+    EXIT_ENVIRONMENT,
+    StageError,
+    exhausted,
+    free_bytes,
+    no_space,
+)
 
 _PREFIX: Final = "job-"
-_LOCK: Final = ".lock"
 
 
 @contextmanager
@@ -54,27 +59,32 @@ def own_directory(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
             shutil.rmtree(made, ignore_errors=True)
 
 
-def require(needed: int, what: str) -> None:
-    """Raises StageError where temporary files cannot have so many bytes more."""
-    place = Path(tempfile.gettempdir())
-    if shutil.disk_usage(place).free < needed:
+def require(needed: int, what: str, place: Path | None = None) -> None:
+    """Raises StageError where a directory, which need not be there yet, cannot have so many bytes
+    more; by default that of temporary files.
+    """
+    place = Path(tempfile.gettempdir()) if place is None else place
+    free = free_bytes(place)
+    if free is not None and free < needed:
         raise no_space(place, needed=needed, what=what)
 
 
 def _made(root: Path, held: ExitStack) -> Path:
-    with _locked(root / _LOCK):
+    with _locked(root):
         for left in root.glob(f"{_PREFIX}*"):
-            with suppress(OSError), _locked(left / _LOCK, wait=False):
+            with suppress(OSError), _locked(left, wait=False):
                 shutil.rmtree(left, ignore_errors=True)
         made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-        held.enter_context(_locked(made / _LOCK))
+        held.enter_context(_locked(made))
     return made
 
 
 @contextmanager
 def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds the lock of a file. Raises OSError where there is none, or somebody else has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    """Holds the lock of a directory, which any user may. Raises OSError where there is none, or
+    somebody else has it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield

@@ -85,7 +85,8 @@ def no_space(
         what: What takes them.
     """
     place = tempfile.gettempdir() if path is None else os.fspath(path)
-    free = f"{place} has {_free(place)} free"
+    found = free_bytes(Path(place))
+    free = f"{place} has {'an unknown number of bytes' if found is None else size(found)} free"
     return StageError(
         f"the disk is full: {free}"
         if needed is None
@@ -100,14 +101,14 @@ def size(count: int) -> str:
     return f"{count / 2**30:,.2f} GiB" if count >= 2**30 else f"{count / 2**20:,.1f} MiB"
 
 
-def _free(place: str) -> str:
-    """Bytes free at a path, which need not be there."""
-    for each in (Path(place), *Path(place).parents):
+def free_bytes(place: Path) -> int | None:
+    """Bytes free at a path, which need not be there; None where nobody knows."""
+    for each in (place, *place.parents):
         try:
-            return size(shutil.disk_usage(each).free)
+            return shutil.disk_usage(each).free
         except OSError:
             continue
-    return "an unknown number of bytes"
+    return None
 
 
 def _hint(place: str) -> str:

@@ -97,11 +97,8 @@ class Changes:
             with self._lock:
                 self._replaced.add(wanted.urn)
             return self._create(checked, "replace", Reason(replaces=again or ()))
-        if _reference(old.provider) != _reference(wanted.provider):
-            raise ProviderError(
-                "its provider is another one than in the earlier deployment, which the local engine"
-                " does not follow"
-            )
+        # another provider of the same region changes in place (providerChanged in the CLI's
+        # step_generator.go), and there is no other region here
         with self._lock:
             replaced = frozenset(self._replaced)
         found = plan(checked, old, provider=self._provider, names=self._names, replaced=replaced)
@@ -382,7 +379,3 @@ def _failure(old: Resource, message: str) -> Failure:
         name=old.name,
         location=old.location,
     )
-
-
-def _reference(provider: str) -> str:
-    return provider.rpartition("::")[0]

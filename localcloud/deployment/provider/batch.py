@@ -102,6 +102,8 @@ def job_definition(call: Call) -> None:
     sent.
     """
     call.ignore("deregisterOnNewRevision")
+    if not call.values.get("schedulingPriority"):
+        call.ignore("schedulingPriority")  # the real provider does not send a 0
     name, retry, timeout = call.take("name"), call.take("retryStrategy"), call.take("timeout")
     texts = {
         member: call.take(member)

@@ -49,9 +49,11 @@ def template_data(call: Call) -> dict[str, Any]:
 
 def _without_empty(value: Any) -> Any:
     # Terraform's schema has three-valued booleans as text ("true", "false", ""), and an empty text
-    # means: not given
+    # means: not given; of a tag it is the value
     if isinstance(value, Mapping):
         return {
-            name: _without_empty(item) for name, item in value.items() if item not in (None, "")
+            name: item if name == "tags" else _without_empty(item)
+            for name, item in value.items()
+            if item not in (None, "")
         }
     return [_without_empty(item) for item in value] if isinstance(value, list) else value

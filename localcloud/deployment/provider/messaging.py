@@ -44,6 +44,8 @@ TOPIC_ATTRIBUTES: Final = {
     "signatureVersion": "SignatureVersion",
     "tracingConfig": "TracingConfig",
 }
+_OF_CREATION: Final = ("FifoTopic",)
+"""Attributes that CreateTopic has to be given; all others are set after it."""
 SUBSCRIPTION_ATTRIBUTES: Final = {
     "deliveryPolicy": "DeliveryPolicy",
     "filterPolicy": "FilterPolicy",
@@ -108,9 +110,20 @@ def topic(call: Call) -> None:
     """Topic."""
     name = call.take("name")
     tags = call.aws.tags("sns", "CreateTopic", call.tags, "")
-    call.id = call.send(
-        "sns", "CreateTopic", Name=name, Attributes=_attributes(call, TOPIC_ATTRIBUTES), **tags
-    )["TopicArn"]
+    attributes = _attributes(call, TOPIC_ATTRIBUTES) or {}
+    # as the real provider does: AWS answers the creation of a topic that is there with its ARN
+    first = {member: attributes.pop(member) for member in _OF_CREATION if member in attributes}
+    call.id = call.send("sns", "CreateTopic", Name=name, Attributes=first or None, **tags)[
+        "TopicArn"
+    ]
+    for member, value in attributes.items():
+        call.send(
+            "sns",
+            "SetTopicAttributes",
+            TopicArn=call.id,
+            AttributeName=member,
+            AttributeValue=value,
+        )
     call.outputs |= {"arn": call.id, "owner": call.aws.account}
 
 

@@ -73,6 +73,16 @@ class Reading:
                 return {}
             raise
 
+    def tags(self, service: str, operation: str, **request: Any) -> Any:
+        """All tags that a call lists: DynamoDB tells ten at a time."""
+        told = self.maybe(service, operation, **request)
+        members = (name for name in told if name.lower().endswith(_TAG_MEMBERS))
+        found = tag_map(told.get(next(members, ""), []))
+        further = {given: told[token] for token, given in _PAGES.items() if told.get(token)}
+        if not further:
+            return found
+        return _Map({**found, **self.tags(service, operation, **{**request, **further})})
+
 
 Found = Mapping[str, Any]
 """What one call tells of a resource."""
@@ -124,9 +134,7 @@ class Described:
         reading = replace(reading, values={**reading.values, **own})
         if self.tags is not None:
             service, operation, request = self.tags
-            told = reading.maybe(service, operation, **reading.filled(request))
-            members = (name for name in told if name.lower().endswith(_TAG_MEMBERS))
-            actual["tags"] = tag_map(told.get(next(members, ""), []))
+            actual["tags"] = reading.tags(service, operation, **reading.filled(request))
         if self.more is not None:
             actual |= _object(self.more(reading, found), fields, {}, "", None)
         return actual
@@ -135,6 +143,8 @@ class Described:
 READERS: Final[dict[str, Reader]] = {}
 _INTERNAL_TAG: Final = "aws:"
 _TAG_MEMBERS: Final = ("tags", "taglist", "tagset")
+_PAGES: Final = {"NextToken": "NextToken", "nextToken": "nextToken", "NextMarker": "Marker"}
+"""Member of an answer that goes on elsewhere -> where the next request says so."""
 _LOOSE_TEXTS: Final = ("containerProperties", "ecsProperties", "nodeProperties")
 """JSON to which AWS adds its defaults; of any other the whole document counts."""
 

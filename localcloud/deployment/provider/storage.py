@@ -44,6 +44,8 @@ def bucket(call: Call) -> None:
     location = (
         None if call.aws.region == _CLASSIC_REGION else {"LocationConstraint": call.aws.region}
     )
+    if location is None and _is_there(call, name):
+        raise ProviderError(f"creating S3 Bucket ({name}): BucketAlreadyExists")
     call.send(
         "s3",
         "CreateBucket",
@@ -64,6 +66,17 @@ def bucket(call: Call) -> None:
         "forceDestroy": bool(call.values.get("forceDestroy")),
         "objectLockEnabled": bool(lock),
     }
+
+
+def _is_there(call: Call, name: str) -> bool:
+    """Whether this account has the bucket: S3 in us-east-1 takes the creation of one that is there
+    as done, and the real provider therefore looks before.
+    """
+    try:
+        call.aws.call("s3", "HeadBucket", {"Bucket": name})
+    except ProviderError:
+        return False
+    return True
 
 
 def bucket_outputs(aws: Aws, name: str) -> dict[str, str]:

@@ -88,4 +88,5 @@ def asking(bare: Stage) -> Iterator[Asking]:
         bare.batch.terminate_job(jobId=job, reason="the test is over")
     bare.jobs.clear()
     bare.cloud.batch.withhold_capacity()
+    bare.cloud.batch.refuse_launches("")
     bare.cloud.batch.launches.quotas.clear()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -99,8 +99,24 @@ def changed(*changes: Change) -> Stacked:
     return made
 
 
+def key(page: Sequence[Change]) -> str:
+    """What changes that are made together are called in the record: `stack/name + name`."""
+    return f"{page[0].stack}/{' + '.join(change.name for change in page)}"
+
+
+def recorded_pages() -> dict[tuple[Change, ...], dict[str, Any]]:
+    """The record by the changes that were made together. Raises KeyError where the book lacks one."""
+    named = {key((change,)): change for change in book()}
+    return {
+        tuple(named[f"{stack}/{name}"] for name in names.split(" + ")): found
+        for stack, _, names, found in (
+            (*k.partition("/"), found) for k, found in recorded().items()
+        )
+    }
+
+
 def recorded() -> dict[str, dict[str, Any]]:
-    """`stack/name` -> what the CLI did: `preview`, `up` and `back`, or `refused`."""
+    """`key` of changes -> what the CLI did: `preview`, `up` and `back`, or `refused`."""
     text = RECORDED.read_text() if RECORDED.is_file() else "{}"
     found: dict[str, dict[str, Any]] = json.loads(text)
     return found

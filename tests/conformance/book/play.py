@@ -57,15 +57,8 @@ class Pair:
 
         Returns what the CLI did, as `recorded.json` has it, and the differences.
         """
-        self._write(changed(change))
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            waiting = beside.submit(self.real.preview)
-            own, real = self.own.preview(), waiting.result()
-        found: dict[str, Any] = {"preview": grouped(real.steps)}
-        told = [f"preview: {line}" for line in compare(own, real, change.refused)]
-        if change.refused or real.failures:
-            return {"refused": change.refused}, told
-        if whole:
+        found, told = self.preview((change,))
+        if whole and "preview" in found:
             own, real = self._both("up")
             found |= {"up": grouped(real.steps), "deleted first": deleted_first(real.steps)}
             told += [f"up: {line}" for line in (*compare(own, real), *self._ends())]
@@ -75,12 +68,26 @@ class Pair:
             told += [f"back: {line}" for line in (*compare(own, real), *self._ends())]
         return found, told
 
+    def preview(self, page: Sequence[Change]) -> tuple[dict[str, Any], list[str]]:
+        """Previews changes that are made together; returns what `play` does."""
+        self._write(changed(*page))
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            waiting = beside.submit(self.real.preview)
+            own, real = self.own.preview(), waiting.result()
+        refused = " ".join(change.refused for change in page)
+        told = [f"preview: {line}" for line in compare(own, real, refused)]
+        if refused or real.failures:
+            return {"refused": refused}, told
+        return {"preview": grouped(real.steps)}, told
+
     def turn(self, page: Sequence[Change]) -> list[str]:
         """Makes the changes of a page, and takes back at once what was made before; without any
         the stack is as its file is. Returns the differences.
         """
         self._write(changed(*page) if page else base(self._stack))
-        return [*compare(*self._both("up")), *self._ends()]
+        previewed, (own, real) = self.own.preview(), self._both("up")
+        told = [f"preview and up: {line}" for line in unlike_steps(previewed, own)]
+        return [*told, *compare(own, real), *self._ends()]
 
     def destroy(self) -> list[str]:
         """Takes everything away, after its protection; returns the differences and what is left."""
@@ -168,6 +175,16 @@ def compare(own: Outcome, real: Outcome, refused: str = "") -> Iterator[str]:
         yield f"deleted first: own {first}, real {second}"
     yield from (f"own order: {line}" for line in own.order)
     yield from (f"real order: {line}" for line in real.order)
+
+
+def unlike_steps(previewed: Outcome, done: Outcome) -> list[str]:
+    """What a preview shows that the `up` after it does not do, and the other way round."""
+    then, now = _reasons(previewed), _reasons(done)
+    return [
+        f"{urn.rpartition(':')[2]}: preview {then.get(urn, [])}, up {now.get(urn, [])}"
+        for urn in sorted({*then, *now})
+        if then.get(urn, []) != now.get(urn, [])
+    ]
 
 
 def _reasons(outcome: Outcome) -> dict[str, list[str]]:

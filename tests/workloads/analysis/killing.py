@@ -37,14 +37,17 @@ class Attempts:
     number: int = 0
     logs: list[str] = field(default_factory=list)
 
-    def start(self, ranks: int) -> subprocess.Popen[str]:
+    def start(self, ranks: int, *, to_be_killed: bool = True) -> subprocess.Popen[str]:
         self.number += 1
+        often = {
+            contract.ENV_CHECKPOINT_FLOOR_SECONDS: "0.2",
+            contract.ENV_NODE_MTBF_HOURS: "0.00001",  # so that the floor counts
+        }
         environ = {
             **self.store.environ,
             contract.ENV_RUN_ID: self.run.run_id,
             contract.ENV_RANKS_PER_NODE: str(ranks),
-            contract.ENV_CHECKPOINT_FLOOR_SECONDS: "0.2",
-            contract.ENV_NODE_MTBF_HOURS: "0.00001",  # so that the floor counts
+            **(often if to_be_killed else {}),
             "AWS_BATCH_JOB_ATTEMPT": str(self.number),
             **self.environ,
         }
@@ -63,7 +66,7 @@ class Attempts:
         return process.returncode
 
     def complete(self, ranks: int) -> None:
-        assert self.finish(self.start(ranks)) == 0, self.logs[-1]
+        assert self.finish(self.start(ranks, to_be_killed=False)) == 0, self.logs[-1]
 
     def checkpoint(self) -> dict[str, Any]:
         """What checkpoint.json says; of attempt 0 where there is none."""

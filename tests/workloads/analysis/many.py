@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ class Job:
     neighbours: int | str = 10
     top: int = 20
     block_memory_mib: float = 2048
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables besides."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -47,6 +50,7 @@ class Job:
             contract.ENV_ANOMALY_NEIGHBOURS: str(self.neighbours),
             contract.ENV_ANOMALY_TOP: str(self.top),
             contract.ENV_BLOCK_MEMORY_MIB: f"{self.block_memory_mib:.4f}",
+            **self.more,
         }
 
 
@@ -66,21 +70,30 @@ def analyse(store: Store, jobs: list[Job], *, folder: Path) -> list[Success]:
     """Run the jobs one after the other, each on the first of the same ranks; what each has left as
     `_SUCCESS.json`.
     """
+    found, _ = analyse_shards(store, jobs, folder=folder)
+    assert None not in found
+    return [one for one in found if one is not None]
+
+
+def analyse_shards(
+    store: Store, jobs: list[Job], *, folder: Path
+) -> tuple[list[Success | None], str]:
+    """The same for jobs that may be shards, with None for each that concluded nothing; and what all
+    of them printed.
+    """
     wanted, done = folder / "jobs.json", folder / "done.json"
     wanted.write_text(json.dumps([job.environ for job in jobs]))
     program = (
         sys.executable,
-        "-m",
-        "mpi4py",
-        "-m",
-        "tests.workloads.analysis.rank_of_many",
-        str(wanted),
-        str(done),
+        *("-m", "mpi4py"),
+        *("-m", "tests.workloads.analysis.rank_of_many"),
+        *(str(wanted), str(done)),
     )
-    mpirun_program.run(
+    printed = mpirun_program.run(
         max(job.ranks for job in jobs), program, environ=store.environ, timeout_seconds=280
     )
-    return [Success.from_json(text.encode()) for text in json.loads(done.read_text())]
+    found = json.loads(done.read_text())
+    return [None if text is None else Success.from_json(text.encode()) for text in found], printed
 
 
 def load(store: Store, job: Job) -> Found:

@@ -14,20 +14,28 @@ from typing import cast
 from mpi4py import MPI
 
 from workloads import contract
+from workloads.analysis.pipeline.shard_run import OneShard
 from workloads.analysis.pipeline.table_run import WholeTable
 from workloads.analysis.progress import Progress, Stop
 from workloads.analysis.settings import Settings
+from workloads.runtime import logs
 
 
 def main(wanted: Path, done: Path) -> None:
     """Runs each job of `wanted`, and leaves what all of them have come to in `done`."""
-    found = []
+    found: list[str | None] = []
+    given = dict(os.environ)
     for environ in json.loads(wanted.read_text()):
-        os.environ.update(environ)
+        os.environ.clear()
+        os.environ.update(given | environ)
         has_part = MPI.COMM_WORLD.rank < int(environ[contract.ENV_RANKS_PER_NODE])
         comm = cast(MPI.Intracomm, MPI.COMM_WORLD.Split(int(has_part), MPI.COMM_WORLD.rank))
         if has_part:
-            found.append(WholeTable(comm, Settings.read(), Progress(), Stop()).run())
+            settings = Settings.read()
+            logs.configure(stage="analysis", run_id=settings.run.run_id, batch=settings.batch)
+            stage = OneShard if settings.shard.count > 1 else WholeTable
+            success = stage(comm, settings, Progress(), Stop()).run()
+            found.append(None if success is None else success.to_json().decode())
         comm.Free()
         all_done = MPI.COMM_WORLD.Ibarrier()
         while (
@@ -35,9 +43,7 @@ def main(wanted: Path, done: Path) -> None:
         ):  # a rank that waits inside of MPI would take the processor from those at work
             time.sleep(0.01)
     if MPI.COMM_WORLD.rank == 0:
-        done.write_text(
-            json.dumps([success.to_json().decode() for success in found if success is not None])
-        )
+        done.write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 
 from tests.workloads.analysis.knn.tables import plain
 from tests.workloads.analysis.many import Found, Job, analyse, load
+from workloads import contract
 from workloads.analysis.pipeline.partials import Success
 from workloads.analysis.space.scaling import scaling
 from workloads.analysis.space.space import METRICS, Space
@@ -106,11 +107,14 @@ class Both:
 @pytest.fixture(scope="module")
 def both(store, tmp_path_factory) -> Both:
     jobs: dict[Case, Job] = {}
+    kept = {contract.ENV_CHECKPOINTS_PATH: str(tmp_path_factory.mktemp("checkpoints"))}
     for name, mode, metric in dict.fromkeys(
         [*((name, "full", metric) for name in TABLES for metric in METRICS), *SPREAD]
     ):
         run = store.put_table(f"{name}-{metric}-{mode}", TABLES[name], unit_rows=170)
-        jobs[name, mode, metric] = Job(run=run, mode=mode, metric=metric, neighbours=K, top=TOP)
+        jobs[name, mode, metric] = Job(
+            run=run, mode=mode, metric=metric, neighbours=K, top=TOP, more=kept
+        )
     one = analyse(store, list(jobs.values()), folder=tmp_path_factory.mktemp("jobs"))
     spread = [replace(jobs[case], ranks=3, threads=2) for case in SPREAD]
     many = analyse(store, spread, folder=tmp_path_factory.mktemp("jobs"))

@@ -55,6 +55,7 @@ def _near_duplicates(rng: np.random.Generator, rows: int) -> np.ndarray:
     return np.stack([x, x + 1e-9 * noise[0], x * (1 + 1e-12), x + 1e-5 * noise[1]])
 
 
+FEW_DECIMALS = (0.7, 0.2, 0.08, 0.02)
 TABLES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "normal": lambda rng, rows: rng.standard_normal((4, rows)),
     "offset 1e9": lambda rng, rows: 1e9 + rng.standard_normal((4, rows)),
@@ -63,7 +64,7 @@ TABLES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "log-normal tails": lambda rng, rows: rng.lognormal(0, 4, (4, rows)),
     "tails without variance": lambda rng, rows: rng.standard_t(1.5, (4, rows)),
     "whole numbers": lambda rng, rows: rng.integers(0, 100, (4, rows)).astype(float),
-    "two values": lambda rng, rows: (rng.random((4, rows)) < 0.02).astype(float),
+    "few decimals": lambda rng, rows: rng.choice([0.1, 0.3, 0.7, 2.2], (4, rows), p=FEW_DECIMALS),
     "subnormal": lambda rng, rows: np.ldexp(rng.standard_normal((4, rows)), -1060),
     "near the largest": lambda rng, rows: np.ldexp(rng.standard_normal((4, rows)), 1010),
 }

@@ -13,6 +13,7 @@ from sklearn import datasets
 
 from localcloud.batch.container import HIDDEN
 from tests.workloads.analysis.conftest import MIDDLE, RESULTS, Store
+from tests.workloads.analysis.many import Job, analyse
 from tests.workloads.analysis.profile.serial import profile_of
 from workloads import contract
 from workloads.analysis.arrays import pack, unpack
@@ -59,30 +60,26 @@ def values() -> np.ndarray:
     return values
 
 
-def test_one_digest_for_any_number_of_ranks_and_threads(store, values):
+def test_one_digest_for_any_number_of_ranks_and_threads(store, values, tmp_path):
     run = store.put_table("ranks", values, unit_rows=1_000)  # 8 units, the last one short
     expected = profile_of(values, unit_rows=1_000)
-    written: dict[str, str] = {}
-    for ranks, threads in ((1, 1), (2, 2), (3, 1), (4, 1)):
-        done = run_stage(
-            store, run, ranks, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads)
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        success = store.success(run)
-        assert success.digest == expected.digest == store.profile(run).digest
+    shapes = ((1, 1), (2, 2), (3, 1), (4, 1))
+    jobs = [Job(run=run, mode="off", ranks=ranks, threads=threads) for ranks, threads in shapes]
+    for (ranks, _), success in zip(shapes, analyse(store, jobs, folder=tmp_path), strict=True):
+        assert success.digest == expected.digest
         assert (success.ranks, success.nodes, success.units, success.rows) == (ranks, 1, 8, 7_300)
         assert success.complete_rows == expected.complete_rows < 7_300
         assert success.bytes_read > 9 * 7_300
         assert success.peak_memory_bytes > 1 << 20
         assert {"read", "profile", "store", "merge", "total"} <= success.seconds.keys()
-        now = store.keys(run.partials_prefix)
-        assert written.items() <= now.items(), "a partial result of the same units has other bytes"
-        written = now
-        record = StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
-        assert record.details["digest"] == expected.digest
+    assert store.profile(run).digest == expected.digest
+    written = store.keys(run.partials_prefix)
     assert (
         len(written) == 9
     )  # the whole; its halves; units 0-1 | 2-3, 4 | 5, 6-7 of three ranks; units 4-5, the one new quarter of four
+    assert {len(store.watch.stored[f"/{RESULTS}/{key}"]) for key in written} == {1}, (
+        "a partial result of the same units has other bytes"
+    )
     store.change_manifest(run)
     with pytest.raises(ContractError, match="run the analysis stage again"):
         store.success(run)
@@ -92,7 +89,10 @@ def test_more_ranks_than_units(store, values):
     run = store.put_table("few-units", values[:, :1_500].copy(), unit_rows=1_000)
     done = run_stage(store, run, 4)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert store.profile(run).digest == profile_of(values[:, :1_500], unit_rows=1_000).digest
+    expected = profile_of(values[:, :1_500], unit_rows=1_000).digest
+    assert store.profile(run).digest == expected
+    record = StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
+    assert record.details["digest"] == expected
 
 
 def test_a_table_without_rows(store):
@@ -160,18 +160,24 @@ def test_a_csv_that_preprocess_cleaned(store):
     np.testing.assert_allclose(profile.correlation, exact.corr(), rtol=1e-9, atol=1e-12)
 
 
-def test_exact_quantiles_are_those_of_numpy_on_any_number_of_ranks(store, values):
-    run = store.put_table("quantiles", values, unit_rows=1_000)
-    table_bytes = sum(
-        unit.byte_length for unit in Manifest.from_json(store.get(MIDDLE, run.manifest_key)).units
-    )
+def test_exact_quantiles_are_those_of_numpy_on_any_number_of_ranks(store, values, tmp_path):
+    exact = {contract.ENV_EXACT_QUANTILES: "true"}
+    jobs = [
+        Job(
+            run=store.put_table(f"quantiles-{ranks}", values, unit_rows=1_000),
+            mode=mode,
+            ranks=ranks,
+            more=exact,
+        )
+        for ranks, mode in ((1, "off"), (2, "off"), (3, "top"))
+    ]
+    found_by = analyse(store, jobs, folder=tmp_path)
     finite = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
     digests = set()
-    for ranks, mode in ((1, "off"), (2, "off"), (3, "top")):
-        done = run_stage(
-            store, run, ranks, PIPELINE_EXACT_QUANTILES="true", PIPELINE_ANOMALY_MODE=mode
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    for job, success in zip(jobs, found_by, strict=True):
+        run = job.run
+        manifest = Manifest.from_json(store.get(MIDDLE, run.manifest_key))
+        table_bytes = sum(unit.byte_length for unit in manifest.units)
         profile = store.profile(run)
         digests.add(profile.digest)
         found = profile.quantiles(PROBABILITIES)
@@ -179,8 +185,8 @@ def test_exact_quantiles_are_those_of_numpy_on_any_number_of_ranks(store, values
         np.testing.assert_allclose(
             found.values, np.nanquantile(finite, PROBABILITIES, axis=1), rtol=1e-13
         )
-        if mode == "off":
-            assert store.success(run).bytes_read == 5 * table_bytes, (
+        if job.mode == "off":
+            assert success.bytes_read == 5 * table_bytes, (
                 "the profile reads the table once, exact quantiles four times"
             )
     assert len(digests) == 1

@@ -15,6 +15,7 @@ from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
 from tests.workloads.analysis.many import Found, Job, analyse, load
+from workloads import contract
 from workloads.analysis.space.space import METRICS
 
 LOADERS: dict[str, Any] = {
@@ -57,6 +58,7 @@ def shrunk_inverse(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def found(store, tmp_path_factory) -> dict[tuple[str, str, str], Found]:
     """(table, metric, mode) -> what the stage has found."""
     jobs = {}
+    kept = {contract.ENV_CHECKPOINTS_PATH: str(tmp_path_factory.mktemp("checkpoints"))}
     for name in LOADERS:
         for metric in METRICS:
             for mode in ("full", "top"):
@@ -64,7 +66,13 @@ def found(store, tmp_path_factory) -> dict[tuple[str, str, str], Found]:
                     f"{name}-{metric}-{mode}", np.ascontiguousarray(table(name).T), unit_rows=250
                 )
                 jobs[name, metric, mode] = Job(
-                    run=run, mode=mode, metric=metric, scaling="standard", neighbours=K, top=TOP
+                    run=run,
+                    mode=mode,
+                    metric=metric,
+                    scaling="standard",
+                    neighbours=K,
+                    top=TOP,
+                    more=kept,
                 )
     analyse(store, list(jobs.values()), folder=tmp_path_factory.mktemp("jobs"))
     return {case: load(store, job) for case, job in jobs.items()}

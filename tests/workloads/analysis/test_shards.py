@@ -13,8 +13,10 @@ import pytest
 
 from tests.workloads.analysis.conftest import RESULTS, Store
 from tests.workloads.analysis.killing import Attempts
+from tests.workloads.analysis.many import Job, analyse_shards
 from tests.workloads.analysis.tables import run_of
 from tests.workloads.analysis.test_program import run_stage
+from tests.workloads.analysis.watched_server import after, put
 from workloads import contract
 from workloads.analysis import first_writer
 from workloads.analysis.pipeline.shard_store import ShardStore
@@ -24,7 +26,7 @@ from workloads.runtime import s3
 from workloads.runtime.errors import StageError
 
 COLUMNS, ROWS, UNIT_ROWS = 6, 6_100, 1_000
-TOP = {contract.ENV_ANOMALY_TOP: "15"}
+TOP = {contract.ENV_ANOMALY_TOP: "15", contract.ENV_ANOMALY_NEIGHBOURS: "10"}
 
 
 @pytest.fixture(scope="module")
@@ -77,89 +79,98 @@ def shards_of(
     return [done.stdout for done in ended]
 
 
+def job_of(
+    run: Run, mode: str, index: int, shards: int, ranks: int = 1, launch: str = "job"
+) -> Job:
+    return Job(run=run, mode=mode, top=15, ranks=ranks, more=child(index, shards, launch=launch))
+
+
 @pytest.mark.parametrize(
     ("mode", "launches"),
     [("top", [(3, 2, [1, 2, 0])]), ("full", [(2, 2, [1, 0]), (3, 1, [1, 2, 0])])],
     ids=["top", "full"],
 )
 def test_any_number_of_shards_in_any_order_gives_the_digest_of_one_rank(
-    store, values, mode, launches
+    store, values, mode, launches, tmp_path
 ):
+    """The last child of the last launch runs as Batch would start it, all others in ranks that are
+    there already.
+    """
     run = store.put_table(f"shards-{mode}", values, unit_rows=UNIT_ROWS)
-    whole = run_stage(store, run, 1, **{contract.ENV_ANOMALY_MODE: mode, **TOP})
-    assert whole.returncode == 0, whole.stdout + whole.stderr
-    one = store.success(run)
-    scores = store.keys(run.scores_prefix)
+    jobs = [Job(run=run, mode=mode, top=15)]
     for shards, ranks, order in launches:
-        launch = f"{shards}-children"
-        before = store.keys(run.success_key)
-        if shards == 3:
-            shards_of(
-                store, run, mode, 2, [0], launch="given up"
-            )  # its part is of other units, and no concern of the next launch
-        logs = shards_of(store, run, mode, shards, order[:-1], ranks, launch=launch)
-        assert store.keys(run.success_key) == before, "a shard concluded before the last one"
-        assert all("part stored; the last shard combines all parts" in log for log in logs)
-        shards_of(store, run, mode, shards, order[-1:], ranks, launch=launch)
-        found = store.success(run)
-        assert (found.digest, found.launch, len(found.shard_seconds)) == (
+        jobs += [job_of(run, mode, index, shards, ranks, f"{shards} shards") for index in order]
+    *jobs, last = jobs
+    # the part of a launch that was given up is of other units, and no concern of the next one
+    jobs.insert(-2, job_of(run, mode, 0, 2, launch="given up"))
+    (one, *found), log = analyse_shards(store, jobs, folder=tmp_path)
+    assert one is not None
+    assert found.pop(-3) is None
+    scores = store.keys(run.scores_prefix)
+    shards_of(store, run, mode, 3, [0], last.ranks, launch="3 shards")
+    found.append(store.success(run))
+    for shards, ranks, _ in launches:
+        *others, concluded = found[:shards]
+        del found[:shards]
+        assert others == [None] * (shards - 1), "a shard concluded before the last one"
+        assert (concluded.digest, concluded.launch, len(concluded.shard_seconds)) == (
             one.digest,
-            launch,
+            f"{shards} shards",
             shards,
         )
-        assert (found.anomaly.complete_rows, found.anomaly.incomplete_rows) == (
+        assert (concluded.anomaly.complete_rows, concluded.anomaly.incomplete_rows) == (
             one.anomaly.complete_rows,
             one.anomaly.incomplete_rows,
         )
-        assert (found.ranks, found.nodes) == (shards * ranks, shards)
-        assert store.keys(run.scores_prefix) == scores
-        assert store.keys(run.checkpoints_prefix) == {}
-        record = StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
-        assert record.job_id == f"{launch}:0"
-        assert record.details["shard_seconds"] == list(found.shard_seconds)
+        assert (concluded.ranks, concluded.nodes) == (shards * ranks, shards)
+    assert log.count("part stored; the last shard combines all parts") == 1 + sum(
+        shards - 1 for shards, _, _ in launches
+    )
+    assert store.keys(run.scores_prefix) == scores
+    assert store.keys(run.checkpoints_prefix) == {}
+    record = StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
+    assert record.job_id == "3 shards:0"
+    assert record.details["shard_seconds"] == list(store.success(run).shard_seconds)
     # a child that Batch starts once more, because its host went away before its end was counted,
     # finds all done
     assert (
         "the result of this launch is stored"
-        in shards_of(store, run, mode, 3, [0], launch="3-children")[0]
+        in shards_of(store, run, mode, 3, [0], launch="3 shards")[0]
     )
     assert store.keys(run.checkpoints_prefix) == {}
 
 
 @pytest.mark.parametrize(("mode", "rows", "shards", "busy"), [("top", 0, 2, 1), ("full", 15, 3, 2)])
-def test_more_shards_than_units(store, mode, rows, shards, busy):
+def test_more_shards_than_units(store, mode, rows, shards, busy, tmp_path):
     run = store.put_table(
         f"few-units-{mode}", np.arange(2 * rows, dtype=np.float64).reshape(2, rows), unit_rows=10
     )
-    logs = shards_of(store, run, mode, shards, list(range(shards)))
-    sharded = store.success(run)
-    assert (sharded.rows, sharded.anomaly.complete_rows, len(sharded.shard_seconds)) == (
+    jobs = [job_of(run, mode, index, shards) for index in range(shards)]
+    (*sharded, whole), log = analyse_shards(
+        store, [*jobs, Job(run=run, mode=mode, top=15)], folder=tmp_path
+    )
+    (concluded,) = [one for one in sharded if one is not None]
+    assert (concluded.rows, concluded.anomaly.complete_rows, len(concluded.shard_seconds)) == (
         rows,
         rows,
         busy,
     )
-    assert (
-        sum("nothing to do: there are more shards than units" in log for log in logs)
-        == shards - busy
-    )
-    assert run_stage(store, run, 1, **{contract.ENV_ANOMALY_MODE: mode, **TOP}).returncode == 0
-    assert store.success(run).digest == sharded.digest
+    assert log.count("nothing to do: there are more shards than units") == shards - busy
+    assert whole.digest == concluded.digest
 
 
 def test_a_killed_child_goes_on_by_itself_with_another_number_of_ranks_and_in_another_launch(
     store, values
 ):
-    rng = np.random.default_rng(7)
-    table = rng.standard_t(4, size=(12, 16_000)).astype(np.float64)
-    run = store.put_table("killed-shard", table, unit_rows=400)
-    whole = store.put_table("whole-shard", table, unit_rows=400)
+    run = store.put_table("killed-shard", values, unit_rows=400)
+    whole = store.put_table("whole-shard", values, unit_rows=400)
     mode = {contract.ENV_ANOMALY_MODE: "full", **TOP}
-    assert run_stage(store, whole, 2, **mode).returncode == 0
+    assert run_stage(store, whole, 1, **mode).returncode == 0
 
     attempts = Attempts(
-        store, run, {**mode, **child(1, 3)}, prefix=f"{run.shards_prefix}units-000013-000026/"
+        store, run, {**mode, **child(1, 3)}, prefix=f"{run.shards_prefix}units-000005-000010/"
     )
-    attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
+    attempts.end_at(2, after(put("/query-"), put("/checkpoint.json")))
     shards_of(store, run, "full", 3, [2])
     assert run.success_key not in store.keys(run.results_prefix)
     attempts.environ |= {"AWS_BATCH_JOB_ATTEMPT": "2"}

@@ -5,6 +5,7 @@ happens just then.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import logging
 import threading
@@ -80,6 +81,8 @@ class Watch:
     """The requests of all clients, in front of the S3 in memory."""
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
+        self.stored: dict[str, set[str]] = {}
+        """`/bucket/key` -> sha256 of whatever was to be stored there."""
         self._application = application
         self._awaited: Moment | None = None
         self._lock = threading.Lock()
@@ -92,19 +95,20 @@ class Watch:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """WSGI."""
         request = Request(method=environ["REQUEST_METHOD"], path=environ["PATH_INFO"])
+        # all of it, while there is somebody to send it
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
         with self._lock:
+            if request.method == "PUT":
+                self.stored.setdefault(request.path, set()).add(hashlib.sha256(body).hexdigest())
             moment = self._awaited
             if moment is not None and moment.is_it(request):
                 self._awaited = None
             else:
                 moment = None
-        if moment is not None:
-            # all of it, while there is somebody to send it
-            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            environ["wsgi.input"] = io.BytesIO(body)
-            if not moment.hold():
-                start_response("503 Service Unavailable", [("Content-Length", "0")])
-                return ()
+        if moment is not None and not moment.hold():
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return ()
         return self._application(environ, start_response)
 
 

@@ -10,12 +10,20 @@ import math
 import pytest
 
 from tests.workloads.preprocess.cleaning import Outcome, run
+from workloads.preprocess import clean, source
 from workloads.preprocess.plan import Wishes
 
-EARLY = 250_000
-"""Rows that fill more than the sample."""
+EARLY = 32_000
+"""Rows that fill more than the sample, which is an eighth of its size here, as are the pieces."""
 LATE = 1_000
+SMALLER = 8
 MIDNIGHT, TEN = (dt.datetime.fromisoformat(f"2024-01-01T{hour}:00") for hour in ("00", "10"))
+
+
+@pytest.fixture(autouse=True)
+def smaller(monkeypatch):
+    monkeypatch.setattr(source, "SAMPLE_BYTES", source.SAMPLE_BYTES // SMALLER)
+    monkeypatch.setattr(clean, "PIECE_BYTES", clean.PIECE_BYTES // SMALLER)
 
 
 def late(early: str, *rows: str, count: int = LATE, wishes: Wishes | None = None) -> Outcome:

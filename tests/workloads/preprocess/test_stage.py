@@ -13,6 +13,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,6 +27,8 @@ from workloads.runtime import s3
 from workloads.samples.generate import Table
 
 ROOT = Path(__file__).parents[3]
+OWN_MOUNTS = ROOT / "localcloud" / "batch" / "own_mounts.py"
+"""Gives a program a disk of a size."""
 SAMPLE = ROOT / "workloads" / "samples" / "nyc-weather-2013.csv"
 
 
@@ -50,9 +53,11 @@ class Rehearsal:
         self.environment["PIPELINE_INPUT_KEY"] = key
         return Run(Upload(bucket="ingest", key=key, etag=etag).run_id)
 
-    def run(self, run: Run, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, run: Run, program: Sequence[str] = (), **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "workloads.preprocess"],
+            [*program, sys.executable, "-m", "workloads.preprocess"],
             env={**self.environment, "PIPELINE_RUN_ID": run.run_id, **variables},
             cwd=ROOT,
             capture_output=True,
@@ -90,6 +95,28 @@ def rehearsal(endpoint, monkeypatch):
         for key in keys(bucket):
             s3.client().delete_object(Bucket=bucket, Key=key)
     s3.client.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (512 << 10, "the disk is too small: cleaned tables of files as large as s3://"),
+        (1200 << 10, "the disk is full: "),
+    ],
+)
+def test_a_volume_that_is_too_small_is_told_with_what_is_free(rehearsal, tmp_path, left, said):
+    run = rehearsal.upload("nyc-weather-2013", SAMPLE.read_bytes())
+    asked = json.dumps({"shown": [], "disks": [[str(tmp_path), left]]})
+    done = rehearsal.run(
+        run,
+        program=[sys.executable, "-I", "-S", str(OWN_MOUNTS), asked],
+        PIPELINE_TABLES_PATH=str(tmp_path),
+    )
+    error = json.loads(s3.get_bytes("results", run.error_key("preprocess")))
+    assert (done.returncode, said in error["error"]) == (74, True), error
+    assert "MiB free" in error["error"]
+    assert "storage.lustre" in error["hint"]
+    assert run.manifest_key not in keys("intermediate")
 
 
 def test_the_sample_table(rehearsal):

@@ -37,8 +37,8 @@ from workloads.analysis.profile.powers import FEW
 _TILE_VALUES: Final = 1 << 17
 _SHORTEST, _LONGEST = 1024, 8192
 """Rows of a tile. Below, the matrix product gets slow."""
-_CUT_VALUES: Final = 1 << 16
-"""Of a tile that are cut into slices at a time by a processor, whose cache holds 512 KiB."""
+_CUT_VALUES: Final = 1 << 15
+"""Of a tile that are cut into slices at a time by a processor, whose cache holds 256 KiB."""
 _APART: Final = 16
 """Float64 between rows of slices in a processor's memory. Rows that begin a power of two apart
 would push one another out of its cache: a twelfth of the time of products."""
@@ -139,13 +139,10 @@ class JointSums:
         columns, rows = values.shape
         count = 4 if careful else 3
         slices = self._slices[: count * columns, :rows]
-        high, middle, low, *least = (
+        high, middle, low, *least = parts = [
             slices[start : start + columns] for start in range(0, count * columns, columns)
-        )
-        for start in range(0, columns, self._together):
-            some = range(start, min(start + self._together, columns))
-            parts = [one[some.start : some.stop] for one in (high, middle, low, *least)]
-            self._cut(values, rests, frame, some, parts)
+        ]
+        self._cut(values, rests, frame, parts)
         upper = slices[: 2 * columns]
         self.products += _multiplied(upper, upper.T).astype(np.int64)
         self.low_products += _multiplied(high, low.T).astype(np.int64)
@@ -156,34 +153,33 @@ class JointSums:
         self.sums[:count] += sums.reshape(count, columns)
 
     def _cut(
-        self,
-        values: Array,
-        rests: Mapping[int, Array],
-        frame: Frame,
-        some: range,
-        slices: Sequence[Array],
+        self, values: Array, rests: Mapping[int, Array], frame: Frame, parts: Sequence[Array]
     ) -> None:
-        """Some columns of a tile, into three or four slices of them."""
-        here = frame.take(np.array(some))
-        rest = self._rest[: len(some), : values.shape[1]]
-        scale, step = here.scale(self.bits), 2.0 ** (self.bits + 1)
-        scaled = here.scaled(values[some.start : some.stop], self._upload)
-        np.multiply(scaled, self._upload(scale[:, None]), out=rest)
-        high = np.rint(rest, out=slices[0])
-        rest -= high
-        high -= self._upload((here.centre * scale)[:, None])
-        for at, column in enumerate(some):
-            if column in rests:
-                rest[at] += rests[column] * scale[at]
-                more = np.rint(rest[at])
-                high[at] += more
-                rest[at] -= more
-        rest *= step
-        lower = np.rint(rest, out=slices[1])
-        for following in slices[2:]:
-            rest -= lower
-            rest *= step
-            lower = np.rint(rest, out=following)
+        """Writes a tile's slices, (d', n) each, the highest first."""
+        columns, rows = values.shape
+        scale, step = frame.scale(self.bits), 2.0 ** (self.bits + 1)
+        scales, centres = (self._upload(one[:, None]) for one in (scale, frame.centre * scale))
+        scaled = frame.scaled(values, self._upload)
+        for start in range(0, columns, self._together):
+            some = slice(start, start + self._together)
+            high, *lower = (part[some] for part in parts)
+            rest = self._rest[: len(high), :rows]
+            np.multiply(scaled[some], scales[some], out=rest)
+            np.rint(rest, out=high)
+            rest -= high
+            high -= centres[some]
+            for column in range(columns)[some]:
+                if column in rests:
+                    at = column - start
+                    rest[at] += rests[column] * scale[column]
+                    more = np.rint(rest[at])
+                    high[at] += more
+                    rest[at] -= more
+            for part in lower:
+                rest *= step
+                np.rint(rest, out=part)
+                if part is not lower[-1]:
+                    rest -= part
 
     def fetched(self) -> list[Integers]:
         """The four sums, on the host."""

@@ -4,9 +4,11 @@ would add them up.
 The centred values themselves are cut into whole numbers, whose sum is exact, and what is beside
 them. Their powers are rounded one by one and folded in an order that follows from the number of
 rows alone. What that leaves is the rounding of terms, thousands of them and independent of one
-another: some hundredth of a unit in the last place of the sum, unless few rows make up most of it.
-Such rows, which a fourth power tells from the others, are worked on as `Double`; in units of up to
-8,192 rows all of them are, for there errors have few others to cancel them, and time is no matter.
+another: some hundredth of a unit in the last place of the sum, unless few rows make up most of it,
+or few values, whose errors come again with every row. Such rows, which a fourth power tells from
+the others, are worked on as `Double`, and so are values that a column has few of, once each; in
+units of up to 8,192 rows all rows are, for there errors have few others to cancel them, and time is
+no matter.
 
 NumPy and CuPy arrays alike: elementwise operations only, each a ufunc of its own, so that nothing
 is fused.
@@ -43,6 +45,10 @@ numbers.
 """
 _HEAVY: Final = 2.0**-8
 """Share of one row in the sum of fourth powers from which on a column's far rows are taken out."""
+_SAMPLED, _SAMPLED_VALUES = 256, 128
+"""First rows of a column, and the different values among them up to which it may have few."""
+_VALUES: Final = 1024
+"""Different values of a column up to which these are few: the errors of more cancel out."""
 _FAR: Final = 2.0**-12
 """Share of each of these: no more than 4,096 rows can have it."""
 
@@ -89,16 +95,22 @@ def sums(columns: Columns, farthest: Floats, room: Array | None, *, first: bool 
         for place in range(columns.values.shape[0])
     ]
     sums = _added(found, columns)
-    heavy = np.flatnonzero(_largest(columns.frame, farthest) > _HEAVY * sums[3].high)
-    if heavy.size:
+    repeated = [column.repeated() for column in found]
+    heavy = _largest(columns.frame, farthest) > _HEAVY * sums[3].high
+    heavy &= np.array([one is None for one in repeated])
+    if heavy.any():
         few = np.zeros((3, 2, len(found)))
-        for place in heavy.tolist():
+        for place in np.flatnonzero(heavy).tolist():
             far = found[place].take_far(_FAR * float(sums[3].high[place]))
             for power, one in enumerate(_powers(far, columns.download)[1:]):
                 few[power, :, place] = one.high[0], one.low[0]
         added, *others, pairs = _added(found, columns)
         second, third, fourth = (one + Double(*more) for one, more in zip(others, few, strict=True))
         sums = added, second, third, fourth, pairs
+    for place, precise in enumerate(repeated):
+        if precise is not None:
+            for rounded, exact in zip(sums[1:4], precise, strict=True):
+                rounded.high[place], rounded.low[place] = exact.high[0], exact.low[0]
     unit = columns.frame.spread - _BITS
     added, second, third, fourth, pairs = (
         one.scaled(power * unit) for one, power in zip(sums, (1, 2, 3, 4, 2), strict=True)
@@ -146,11 +158,29 @@ class _Column:
         self._terms[0][far] = 0.0
         self._multiply()
         self.partials[:3] = folded(self._terms[1:4], _PARTIALS)
-        values = self._scaled(self._terms[_TERMS])[None, far]
-        centred = Double.of(values) - Double.of(np.full_like(values, self._centre))
+        centred = self._precisely(self._scaled(self._terms[_TERMS])[None, far])
         if self._columns.rests is None:
             return centred
         return centred + Double.of(self._columns.rests[self._rows, far] * self._scale)
+
+    def repeated(self) -> list[Double] | None:
+        """(1,) sums of squares, cubes and fourth powers, if the column has few values."""
+        if self._columns.rests is not None:
+            return None
+        (values,) = self._columns.values[self._rows]
+        if _different(_sorted(values[:_SAMPLED])).size > _SAMPLED_VALUES:
+            return None
+        ordered = _sorted(self._scaled(self._terms[0]))
+        last = self._columns.download(_different(ordered))
+        if last.size > _VALUES:
+            return None
+        last = np.append(last, values.size - 1)
+        centred = self._precisely(self._columns.download(ordered[last])[None])
+        times = Double.of(np.diff(last, prepend=-1).astype(np.float64)[None])
+        return [_total(one * times, np.asarray) for one in _terms(centred)[1:]]
+
+    def _precisely(self, values: Array) -> Double:
+        return Double.of(values) - Double.of(np.full_like(values, self._centre))
 
     def _scaled(self, out: Array) -> Array:
         """(n,) in these units, not centred."""
@@ -196,11 +226,26 @@ def _largest(frame: Frame, farthest: Floats) -> Floats:
     return square * square
 
 
+def _sorted(values: Array) -> Array:
+    ordered = values.copy()
+    ordered.sort()
+    return ordered
+
+
+def _different(ordered: Array) -> Array:
+    """Places of values that differ from the next one."""
+    (places,) = (ordered[1:] != ordered[:-1]).nonzero()
+    return places
+
+
 def _powers(centred: Double, download: Callable[[Array], npt.NDArray[Any]]) -> list[Double]:
     """(d,) sums of the first four powers."""
+    return [_total(one, download) for one in _terms(centred)]
+
+
+def _terms(centred: Double) -> tuple[Double, Double, Double, Double]:
     square = centred * centred
-    terms = (centred, square, square * centred, square * square)
-    return [_total(one, download) for one in terms]
+    return centred, square, square * centred, square * square
 
 
 def _careful(columns: Columns) -> Sums:
