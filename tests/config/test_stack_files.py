@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from config import SECTIONS, ConfigError, load_stack_config
 from config.base import FrozenDict, Section
+from config.disks import InstanceStore
 from tests.config.stacks import EXAMPLES, STACKS, changed, load, sections
 
 
@@ -56,6 +57,14 @@ def test_a_misspelt_key_of_the_stack_file_is_found_and_secrets_are_known() -> No
         ConfigError, match=r"at netwrok: .* known are network, .* Fix: write network\."
     ):
         load({**found, "netwrok": {}})
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [(True, InstanceStore(kind="instance-store")), (False, None)]
+)
+def test_scratch_as_stack_files_of_the_first_version_say_it(said, meant) -> None:
+    config, _ = load(changed({"environments.gpu.scratch": said}))
+    assert config.environments["gpu"].scratch == meant  # type: ignore[union-attr]
 
 
 def test_sections_whose_fields_have_defaults_may_be_left_out() -> None:

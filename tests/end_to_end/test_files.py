@@ -20,6 +20,7 @@ from cli.why.command import diagnose
 from localcloud.deployment.stack_file import read_stack
 from tests.end_to_end.conftest import Stack
 from tests.end_to_end.tables import table
+from tests.localcloud.conftest import until
 from workloads.contract import STAGES, Run
 
 pytestmark = pytest.mark.timeout(600)
@@ -139,7 +140,7 @@ def test_a_disk_that_is_too_small_is_told_before_the_work_and_mended_by_its_sett
     )
     assert re.search(r"and \S+ has 0\.\d MiB free", error["error"])
     assert "environments.on-demand-cpu.scratch.size_gib, which is 2" in error["hint"]
-    (message,) = stack.told(run)
+    (message,) = until(lambda: stack.told(run), what="a message")
     assert error["error"] in message
     assert error["error"] in stack.state_item(run)["failure"]["M"]["error"]["S"], "what show says"
     account = Account(
