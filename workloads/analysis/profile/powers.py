@@ -174,8 +174,9 @@ class _Column:
         last = self._columns.download(_different(ordered))
         if last.size > _VALUES:
             return None
-        last = np.append(last, values.size - 1)
-        centred = self._precisely(self._columns.download(ordered[last])[None])
+        last = np.append(last, ordered.size - 1)
+        values = self._columns.download(ordered[self._columns.upload(last)])
+        centred = self._precisely(values[None])
         times = Double.of(np.diff(last, prepend=-1).astype(np.float64)[None])
         return [_total(one * times, np.asarray) for one in _terms(centred)[1:]]
 
