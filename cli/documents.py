@@ -171,6 +171,19 @@ class StageJob(TypedDict):
     """Nodes or shards; empty for a job that has neither."""
 
 
+class StageBeginning(TypedDict):
+    """What was before the work of a stage's container."""
+
+    stage: str
+    job_id: str
+    waited_seconds: float | None
+    """From the job's creation to the pull of its image: the queue, and the machine."""
+    pull_seconds: float
+    """Of a multi-node job the main node's, of an array job one child's."""
+    start_seconds: float
+    """From the end of the pull to the first line of the program."""
+
+
 class StageCost(TypedDict):
     """What a stage took and cost; a job that a fallback took the place of counts as `fallback`'s
     stage.
@@ -233,6 +246,8 @@ class Shown(TypedDict):
     """ARN of the execution of the state machine; null where jobs depend on one another instead."""
     stages: list[StageJob]
     """Jobs that AWS Batch still knows: it forgets them some days after their end."""
+    beginnings: list[StageBeginning]
+    """Of jobs that have ended well, where their container agent told."""
     costs: list[StageCost]
     reclaimed: Reclaimed | None
     """Null where nobody asked AWS Batch, or nothing has ended yet."""

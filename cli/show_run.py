@@ -13,7 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli import jobs, list_runs, runs_index, watching
+from cli import beginnings, jobs, list_runs, runs_index, watching
 from cli.documents import Attempt, Figures, Killed, Reclaimed, Shown, StageCost, StageJob, Told
 from cli.errors import ExitCode
 from cli.frame import print_json
@@ -74,6 +74,7 @@ def document(target: Target, run: Run) -> Shown:
         "run": list_runs.line(entry),
         "execution": item.get("execution_arn"),
         "stages": described,
+        "beginnings": list(beginnings.of_run(target, run, described)),
         "costs": list(_costs(item)),
         "reclaimed": _reclaimed(item),
         "killed": list(_killed(item)),
@@ -216,6 +217,7 @@ class _Picture:
 
     def stages(self) -> Iterator[RenderableType]:
         costs = {each["stage"]: each for each in self.shown["costs"]}
+        began = {each["job_id"]: beginnings.note(each) for each in self.shown["beginnings"]}
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for name in ("stage", "status", "begun", "took", "cost", "what"):
             table.add_column(name, overflow="fold", no_wrap=name != "what")
@@ -223,7 +225,7 @@ class _Picture:
         for stage in STAGES:
             for job in (each for each in self.shown["stages"] if each["stage"] == stage):
                 name = "fallback" if job["fallback"] else stage
-                table.add_row(*_row(name, job, costs.get(name)))
+                table.add_row(*_row(name, job, costs.get(name), began.get(job["job_id"], "")))
             if stage not in known:
                 cost = costs.get(stage)
                 note = "of an earlier attempt, or no longer known to AWS Batch" if cost else ""
@@ -289,7 +291,7 @@ def _picture(shown: Shown, target: Target) -> Group:
     return Group(*picture.head(), "", *picture.stages(), *picture.lost(), "", *picture.rest())
 
 
-def _row(name: str, job: StageJob, cost: StageCost | None) -> list[RenderableType]:
+def _row(name: str, job: StageJob, cost: StageCost | None, began: str) -> list[RenderableType]:
     took = "" if job["seconds"] is None else formats.duration(job["seconds"])
     return [
         Text(name),
@@ -297,7 +299,7 @@ def _row(name: str, job: StageJob, cost: StageCost | None) -> list[RenderableTyp
         Text((job["started_at"] or "")[11:19]),
         Text(took),
         Text(_dollars(cost)),
-        Text("; ".join(notes(job))),
+        Text("; ".join([*notes(job), *([began] if began else [])])),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,7 +73,8 @@ def plans(config: StackConfig, context: StackContext) -> dict[str, Plan]:
             continue
         parameter = f"/{context.project}/{context.stack}/prepared/{key}"
         made[key] = Plan(
-            name=f"{context.project}-{context.stack}-{key}".lower(),
+            # as Image Builder itself writes names in ARNs; a stack's may have dots
+            name=re.sub(r"[^a-z0-9]", "-", f"{context.project}-{context.stack}-{key}".lower()),
             parameter=parameter,
             document=component_document(
                 region=context.region,

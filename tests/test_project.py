@@ -182,6 +182,27 @@ def test_what_the_code_imports_is_in_the_lock_it_runs_with(
     assert {name: found for name, found in providers.items() if not found & locked} == {}
 
 
+def test_the_gpu_image_has_of_cuda_what_it_loads_and_no_more() -> None:
+    """The other libraries that CuPy links are 960 MB, of which nothing is loaded."""
+    names = {canonicalize_name(pin.name) for pin in pins("requirements/gpu.lock")}
+    assert {name for name in names if name.startswith("nvidia-")} == {
+        "nvidia-cublas",
+        "nvidia-cuda-nvrtc",
+        "nvidia-cuda-runtime",
+        "nvidia-nccl-cu13",
+    }
+    check = (ROOT / "docker/gpu.Dockerfile").read_text()
+    for module in ("cublas", "nccl", "nvrtc"):
+        assert re.search(rf"cuda\.libs import .*\b{module}\b", check)
+    users = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "workloads").rglob("*.py")
+        if re.search(r"^import cupy$", path.read_text(), re.MULTILINE)
+    ]
+    assert users
+    assert [name for name in users if name not in check] == []
+
+
 def test_functions_import_what_the_lambda_runtime_brings() -> None:
     # boto3, and what it cannot do without
     assert (

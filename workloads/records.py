@@ -39,6 +39,19 @@ class Used:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """How a container began, before its work: of a multi-node job the main node's, of an array job
+    one child's.
+    """
+
+    pull_started_at: str
+    """ISO 8601, UTC: when the machine was there and the pull of the image began."""
+    pull_seconds: float
+    start_seconds: float
+    """From the end of the pull to the first line of the program."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageRecord:
     """What a finished stage says of itself: the source of durations, cost and the run record."""
 
@@ -54,6 +67,8 @@ class StageRecord:
     """Figures of the stage's own, JSON values only."""
     used: Used | None = None
     """None where nothing could be measured, and in records of older versions."""
+    beginning: Beginning | None = None
+    """None where the container agent does not say, and in records of older versions."""
 
     def to_json(self) -> bytes:
         """The object's bytes."""

@@ -11,6 +11,7 @@ from config.problems import Problem
 from config.rules.base import Rule
 from config.stack import StackConfig
 from config.topology import (
+    builder_type_of,
     environments_of,
     goes_on_demand,
     instance_types_of,
@@ -49,6 +50,14 @@ class TypesAreKnown(Rule):
                     unknown,
                     message,
                     "check the spelling, or add them to ec2_facts.json",
+                )
+            builder = builder_type_of(environment)
+            if builder is not None and instance_type(builder) is None:
+                yield self.problem(
+                    f"environments.{name}.prepared_image.builder_type",
+                    builder,
+                    "no facts are known about this type, so nothing about it is checked",
+                    "check the spelling, or add it to ec2_facts.json",
                 )
 
 

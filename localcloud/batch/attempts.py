@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from localcloud.batch.container import ContainerFactory, TaskRequest, log_destination
@@ -93,6 +94,8 @@ class RunningAttempt:
         self._lock = threading.Lock()
         self._child_ended = threading.Condition(self._lock)
         self._tasks: dict[int, Task] = {}
+        self._created: dict[int, str] = {}
+        """When the container of a node was created, ISO 8601."""
         self._live_children = 0
         self._stop_reason: str | None = None
         self._lost_reason: str | None = None
@@ -162,6 +165,7 @@ class RunningAttempt:
             "KnownStatus": "RUNNING",
             "Type": "NORMAL",
             "LogDriver": "awslogs",
+            "CreatedAt": self._created[node],
             "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [self.addresses[node]]}],
         }
 
@@ -187,6 +191,7 @@ class RunningAttempt:
         task.start()
 
     def _prepare(self, node: int) -> Container:
+        self._created[node] = datetime.now(UTC).isoformat()
         request = TaskRequest(
             task_id=self.task_ids[node],
             spec=self.job.nodes[node],

@@ -251,7 +251,14 @@ class Front:
             body = (
                 container
                 if part == ""
-                else {"TaskARN": task_id, "DesiredStatus": "RUNNING", "Containers": [container]}
+                else {
+                    "TaskARN": task_id,
+                    "DesiredStatus": "RUNNING",
+                    # nothing is pulled here
+                    "PullStartedAt": container["CreatedAt"],
+                    "PullStoppedAt": container["CreatedAt"],
+                    "Containers": [container],
+                }
             )
             return Reply(
                 headers=(("Content-Type", "application/json"),), body=json.dumps(body).encode()

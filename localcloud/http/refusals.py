@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from localcloud.batch.records import Store
 from localcloud.iam.access import Access
-from localcloud.moto.state import AwsState
+from localcloud.moto.state import AwsState, function_name
 from localcloud.protocol.wire import Call, WireError
 
 Params = Mapping[str, Any]
@@ -56,9 +56,11 @@ class Refusals:
             ("lambda", "UpdateFunctionConfiguration"): _variables_are_short,
             ("events", "PutRule"): _pattern_is_short,
             ("sns", "CreateTopic"): self._topic_has_these_tags,
+            ("scheduler", "CreateScheduleGroup"): self._group_is_new,
+            ("lambda", "AddPermission"): self._permission_is_new,
             ("cloudwatch", "PutDashboard"): _dashboard_is_small,
             ("cloudwatch", "PutCompositeAlarm"): _alarm_rule_is_short,
-            ("stepfunctions", "CreateStateMachine"): self._logs_are_delivered,
+            ("stepfunctions", "CreateStateMachine"): self._machine_can_be_made,
             ("stepfunctions", "UpdateStateMachine"): self._logs_are_delivered,
         }
 
@@ -111,6 +113,35 @@ class Refusals:
                 "InvalidParameter",
                 "Invalid parameter: Tags Reason: Topic already exists with different tags",
             )
+
+    def _group_is_new(self, params: Params) -> None:
+        """API reference of EventBridge Scheduler, CreateScheduleGroup: ConflictException."""
+        if self._state.has_schedule_group(params["Name"]):
+            message = f"Schedule group {params['Name']} already exists."
+            raise WireError("ConflictException", message, status=409)
+
+    def _permission_is_new(self, params: Params) -> None:
+        """API reference of Lambda, AddPermission: ResourceConflictException."""
+        identity = params["StatementId"]
+        if params.get("Qualifier"):
+            return  # a version or alias has a policy of its own
+        if identity in self._state.permissions(function_name(params["FunctionName"])):
+            raise WireError(
+                "ResourceConflictException",
+                f"The statement id ({identity}) provided already exists. Please provide a new"
+                " statement id, or remove the existing statement.",
+                status=409,
+            )
+
+    def _machine_can_be_made(self, params: Params) -> None:
+        """API reference of Step Functions, CreateStateMachine: the same machine again is answered
+        with its ARN; role and tags do not count.
+        """
+        there = self._state.state_machine(params["name"])
+        if there is not None and there != (params["definition"], params.get("type", "STANDARD")):
+            arn = self._state.arn("states", f"stateMachine:{params['name']}")
+            raise WireError("StateMachineAlreadyExists", f"State Machine Already Exists: '{arn}'")
+        self._logs_are_delivered(params)
 
     def _logs_are_delivered(self, params: Params) -> None:
         """Step Functions developer guide, "Logging using CloudWatch Logs": the machine's role sets

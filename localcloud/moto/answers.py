@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from moto.awslambda.models import LambdaBackend
 from moto.core.responses import ActionResult
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.security_groups import SecurityGroupRule
@@ -16,6 +17,7 @@ from moto.s3.responses import S3Response
 from moto.sqs.models import Queue
 
 _plain_attributes: Final = Queue._set_attributes  # noqa: SLF001 - there is no other place between the request and the loss
+_plain_invoke_config: Final = LambdaBackend.put_function_event_invoke_config
 _plain_notification: Final = S3Response.get_bucket_notification
 
 
@@ -28,6 +30,7 @@ def complete_answers() -> None:
     # deleting an object whose versions hold a marker asks each of them to let go of its content
     setattr(FakeDeleteMarker, "dispose", lambda _marker: None)  # noqa: B010
     setattr(Queue, "_set_attributes", _attributes)  # noqa: B010
+    setattr(LambdaBackend, "put_function_event_invoke_config", _invoke_config)  # noqa: B010
 
 
 def _description(rule: Any) -> str | None:
@@ -42,6 +45,13 @@ def _attributes(queue: Any, attributes: dict[str, Any], now: float | None = None
     _plain_attributes(queue, attributes, now)
     if "Policy" not in attributes and policy:
         queue.policy = policy
+
+
+def _invoke_config(backend: Any, function_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The second one takes the place of the first, which moto would go on telling."""
+    told = _plain_invoke_config(backend, function_name, config)
+    del backend.get_function(function_name).event_invoke_config[:-1]
+    return told
 
 
 def _notification(response: Any) -> Any:

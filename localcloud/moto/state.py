@@ -264,6 +264,22 @@ class AwsState(Identities, Ec2, Efs, LogGroups):
         """The role of a state machine; None where there is none of that ARN."""
         return next((each.roleArn for each in self._state_machines() if each.arn == arn), None)
 
+    def state_machine(self, name: str) -> tuple[str, str] | None:
+        """Definition and type of the state machine of a name; None where there is none."""
+        found = (each for each in self._state_machines() if each.name == name)
+        return next(((each.definition, each.sm_type or "STANDARD") for each in found), None)
+
+    def has_schedule_group(self, name: str) -> bool:
+        """Whether EventBridge Scheduler has a group of that name."""
+        return name in self._regional("scheduler").schedule_groups
+
+    def permissions(self, function: str) -> set[str]:
+        """Statement ids of a function's own policy; none where there is no such function."""
+        for each in self._regional("lambda").list_functions():
+            if each.function_name == function:
+                return {statement.get("Sid", "") for statement in each.policy.statements}
+        return set()
+
     def _state_machines(self) -> list[Any]:
         # moto keeps what it runs apart from what it only stores
         return list(stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines)

@@ -18,6 +18,7 @@ from localcloud.services.image_builds import Builds, Cleaning
 
 Params = dict[str, Any]
 _VERSION: Final = re.compile(r"\d{1,10}\.\d{1,10}\.\d{1,10}")
+_NAME: Final = re.compile(r"[-_A-Za-z0-9][-_A-Za-z0-9 ]{1,126}[-_A-Za-z0-9]")
 _LARGEST: Final = 2**30 - 1
 """Of a number of a version (Image Builder API, CreateImageRecipe)."""
 _KINDS: Final = {
@@ -264,6 +265,8 @@ def _names(resource: Params) -> set[str]:
 
 def _normal(name: str) -> str:
     """A name in ARNs: names that differ only in case, spaces or underscores are the same."""
+    if not _NAME.fullmatch(name):
+        raise _bad(f"The value supplied for parameter 'name' is not valid: {name}")
     return re.sub(r"[ _]", "-", name).lower()
 
 

@@ -143,6 +143,19 @@ def test_each_field_does_what_it_says(edits: Changes, path: str, kind: str, says
     assert says in found[path][1]
 
 
+def test_with_the_state_machine_its_runs_go() -> None:
+    chained = {"pipeline.orchestrator": "batch", "pipeline.daily": None}
+    kind, effect = of(chained)["pipeline.orchestrator"]
+    assert kind == "removed"
+    assert "runs under way end at its next look at a job, after at most 60 s" in effect
+    (found,) = (
+        each
+        for each in changes(edited(chained).unchecked(), load(changed({}))[0])
+        if each.path == "pipeline.orchestrator"
+    )
+    assert (found.kind, "runs under way go on" in found.effect) == ("in place", True)
+
+
 LUSTRE = {"kind": "created", "size_gib": 2400}
 EFS = {"kind": "created"}
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from components.context import StackContext
 from components.prepared_document import component_document
+from components.prepared_plan import plans
 from tests.components import mocks
-from tests.components.program import deploy
+from tests.components.program import config_of, deploy
 
 BUILDER = "aws:imagebuilder"
 IMAGE = f"{BUILDER}/image:Image"
@@ -21,6 +23,9 @@ COMPONENT = f"{BUILDER}/component:Component"
 ENVIRONMENT = "aws:batch/computeEnvironment:ComputeEnvironment"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 CPU, GPU, OTHER = (f"sha256:{digit * 64}" for digit in "123")
+
+
+PUBLISHED = {"images": {"cpu_digest": CPU, "gpu_digest": GPU}}
 
 
 @cache
@@ -150,6 +155,19 @@ def test_it_is_renewed_when_the_base_has_changed_and_old_ones_go() -> None:
     assert policy["resourceSelection"]["recipes"] == [
         {"name": recipe["name"], "semanticVersion": recipe["version"]}
     ]
+
+
+def test_names_are_such_as_image_builder_takes() -> None:
+    config = config_of("prod", {**PUBLISHED, "environments": {"gpu": {"prepared_image": {}}}})
+    context = StackContext(
+        project="batch-reference",
+        stack="Prod_EU.1",
+        region="eu-west-1",
+        account_id="123456789012",
+        partition="aws",
+        tags={},
+    )
+    assert plans(config, context)["gpu"].name == "batch-reference-prod-eu-1-gpu"
 
 
 def test_roles_are_narrow() -> None:

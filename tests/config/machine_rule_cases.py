@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.config.prod_changes import (
+    DIGESTS,
     DISABLED,
     FARGATE,
     GPU_SPOT,
@@ -147,6 +148,18 @@ CASES: dict[str, list[Case]] = {
             "environments.gpu.instance_type",
             ("p99.48xlarge",),
             {},
+        ),
+        Case(
+            {
+                "images": DIGESTS,
+                "environments.gpu.prepared_image": {"builder_type": "g99.xlarge"},
+            },
+            "environments.gpu.prepared_image.builder_type",
+            ("g99.xlarge", "spelling"),
+            {
+                "images": DIGESTS,
+                "environments.gpu.prepared_image": {"builder_type": "g4dn.xlarge"},
+            },
         ),
     ],
     "SPOT-TYPE": [

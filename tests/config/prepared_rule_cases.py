@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.config.prod_changes import ON_DEMAND, Case
+from tests.config.prod_changes import DIGESTS, ON_DEMAND, Case
 from tests.config.stacks import Changes
 
-PUBLISHED: Changes = {
-    "images": {"cpu_digest": f"sha256:{'0' * 64}", "gpu_digest": f"sha256:{'1' * 64}"}
-}
+PUBLISHED: Changes = {"images": DIGESTS}
 
 
 def made(environment: str, **prepared: Any) -> Changes:
@@ -70,9 +68,9 @@ CASES: dict[str, list[Case]] = {
             GPU,
         ),
         Case(
-            made("gpu", builder_type="p3.2xlarge"),
+            made("gpu", builder_type="p3dn.24xlarge"),
             "environments.gpu.prepared_image.builder_type",
-            ("does not serve p3.2xlarge", "newer family"),
+            ("does not serve p3dn.24xlarge", "newer family"),
             made("gpu"),
         ),
     ],

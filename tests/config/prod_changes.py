@@ -39,6 +39,7 @@ GPU_SPOT = {
 }
 LIMITS = [{"reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", "max_minutes": 30}]
 DISABLED = {"enabled": False}
+DIGESTS = {"cpu_digest": f"sha256:{'0' * 64}", "gpu_digest": f"sha256:{'1' * 64}"}
 RESERVED = {"environments.gpu.capacity_reservation_id": "cr-0123456789abcdef0"}
 
 

@@ -146,7 +146,13 @@ STAGES: dict[str, tuple[str, str]] = {
             delay_seconds=8,
             opts=pulumi.ResourceOptions(replace_on_changes=["delaySeconds"]),
         )
-        second = aws.sqs.Queue("second", fifo_queue=True, delay_seconds=9, tags={"of": first.arn})
+        second = aws.sqs.Queue(
+            "second",
+            fifo_queue=True,
+            delay_seconds=9,
+            tags={"of": first.arn},
+            opts=pulumi.ResourceOptions(replace_on_changes=["tags.of"]),
+        )
         """,
         "",
     ),

@@ -24,6 +24,9 @@ from tests.support.units import unit_of
 from workloads.contract import Run, Stage, Upload
 
 SHARES_THE_STACK = pytest.mark.xdist_group("local-stack")
+LOOK_SECONDS = 0.5
+"""Between two looks at a run: each takes hundredths of a second of a processor that its jobs need.
+"""
 _SHARED = pytest.StashKey["SharedStack"]()
 
 
@@ -47,6 +50,7 @@ class Stack:
                 self.ready.client("batch"),
                 self.ready.outputs["table"],
                 run,
+                poll_seconds=LOOK_SECONDS,
             )
         )[-1]
 

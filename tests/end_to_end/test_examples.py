@@ -16,6 +16,7 @@ from cli.rehearsal import IMAGES
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy
 from tests.config.stacks import EXAMPLES, load, program_with, sections
+from tests.end_to_end.conftest import LOOK_SECONDS
 from workloads.contract import Run, Upload
 
 pytestmark = pytest.mark.timeout(600)
@@ -58,7 +59,13 @@ def test_a_file_goes_through_an_example(stack: str, tmp_path: Path) -> None:
         )
         run = Run(upload.run_id)
         status = list(
-            follow(cloud.client("dynamodb"), cloud.client("batch"), outputs["table"], run)
+            follow(
+                cloud.client("dynamodb"),
+                cloud.client("batch"),
+                outputs["table"],
+                run,
+                poll_seconds=LOOK_SECONDS,
+            )
         )[-1]
         assert status.state == "SUCCEEDED", status
         summary, success = (_result(cloud, outputs, k) for k in (run.summary_key, run.success_key))

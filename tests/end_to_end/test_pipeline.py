@@ -76,7 +76,10 @@ def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pan
     assert b"<html" in stack.result(run.report_key)[:200].lower()
     assert len(stack.told(run)) == 1
     for stage in STAGES:
-        assert json.loads(stack.result(run.stage_record_key(stage)))["seconds"] > 0
+        record = json.loads(stack.result(run.stage_record_key(stage)))
+        assert record["seconds"] > 0
+        assert record["beginning"]["pull_seconds"] == 0, "nothing is pulled here"
+        assert 0 < record["beginning"]["start_seconds"] < 60
     for key in (RUNS_PAGE_KEY, month_page_key(run.date[:6])):
         told = rows_in(stack.result(key))[run.run_id]
         assert (told.state, told.rows) == ("SUCCEEDED", summary["table"]["rows"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from pulumi.runtime import settings
 
 from localcloud.deployment.deploy import deploy
+from localcloud.deployment.engine.state import State
 from localcloud.deployment.provider.values import UNKNOWN
 from tests.localcloud.deploying import FIRST_LINE, aws_client, failure, no_aws, run, write_program
 
@@ -183,18 +184,18 @@ def test_default_tags_and_explicit_providers(tmp_path: Path) -> None:
 def test_a_resource_goes_to_another_provider_and_back_in_place(tmp_path: Path) -> None:
     made = 'aws.Provider("{0}", region="us-east-1", default_tags={{"tags": {{"of": "{0}"}}}})'
     body = "aws.sns.Topic('topic', opts=pulumi.ResourceOptions(provider={}))"
-    state, topics = None, set()
+    known, topics = dict[str, State](), set[str]()
     for provider, tags in (("None", {}), ("one", {"of": "one"}), ("two", {"of": "two"})) * 2:
         first = "" if provider == "None" else f"{provider} = {made.format(provider)}"
-        known = {} if state is None else {"previous": state}
         deployed = run(tmp_path, f"{first}\n{body.format(provider)}", **known)
         done = [s.operation for s in deployed.steps if s.type == "aws:sns/topic:Topic"]
-        assert done == ["create" if state is None else "update"]
+        assert done == ["update" if known else "create"]
         topic = deployed.resource("aws:sns/topic:Topic", "topic")
         found = aws_client()("sns").list_tags_for_resource(ResourceArn=topic.id)["Tags"]
         assert {tag["Key"]: tag["Value"] for tag in found} == tags
         assert (provider in topic.provider) is (provider != "None")
-        topics, state = {*topics, topic.id}, deployed.state
+        topics.add(topic.id)
+        known = {"previous": deployed.state}
     assert len(topics) == 1
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from localcloud.deployment.deploy import Deployment, destroy
 from localcloud.deployment.engine.state import State
+from localcloud.deployment.engine.wanted import demanded
 from tests.localcloud.deploying import aws_client, failure, no_aws, run, write_program
 
 TOPIC = "aws:sns/topic:Topic"
@@ -191,10 +192,10 @@ def test_a_change_that_is_not_modelled_is_refused(tmp_path: Path) -> None:
         "a change of routes of aws:ec2/routeTable:RouteTable is not modelled by the local provider"
         in str(error)
     )
-    layer = 'aws.ssm.Parameter("p", type="String", value="{}")'
-    kept = run(tmp_path / "b", layer.format("1"))
-    error = failure(tmp_path / "b", layer.format("2"), previous=kept.state)
-    assert "changes and deletion of aws:ssm/parameter:Parameter are not modelled" in str(error)
+    key = 'key = aws.kms.Key("k")\naws.kms.Alias("a", name="alias/{}", target_key_id=key.id)'
+    kept = run(tmp_path / "b", key.format("not-modelled-1"))
+    error = failure(tmp_path / "b", key.format("not-modelled-2"), previous=kept.state)
+    assert "changes and deletion of aws:kms/alias:Alias are not modelled" in str(error)
 
 
 HOOKED = """
@@ -263,13 +264,30 @@ def test_hooks_run_around_updates_and_deletions_and_have_them_tried_again(tmp_pa
 @pytest.mark.parametrize("given", ["deep.path", "list[0]"])
 def test_paths_into_properties_are_refused_rather_than_misread(tmp_path: Path, given: str) -> None:
     first = run(tmp_path, queues())
-    for option in ("ignore_changes", "replace_on_changes"):
-        error = failure(
-            tmp_path,
-            queues(delay=7, more=f", opts=pulumi.ResourceOptions({option}=[{given!r}])"),
-            previous=first.state,
-        )
-        assert f"{option} has {given!r}" in str(error)
+    error = failure(
+        tmp_path,
+        queues(delay=7, more=f", opts=pulumi.ResourceOptions(ignore_changes=[{given!r}])"),
+        previous=first.state,
+    )
+    assert f"ignore_changes has {given!r}" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("option", "demands"),
+    [
+        ("tags", ["tags.a", 'tags["b.c"]']),
+        ("tags.a", ["tags.a"]),
+        ("tags.b", []),
+        ('tags["b.c"]', ['tags["b.c"]']),
+        ("rules[0]", ["rules[0].days"]),
+        ("rules[*].days", ["rules[0].days", "rules[1].days"]),
+        ("name.inner", []),  # all of it came or went
+        ("*", ["name", "tags.a", 'tags["b.c"]', "rules[0].days", "rules[1].days"]),
+    ],
+)
+def test_what_demands_a_replacement(option: str, demands: list[str]) -> None:
+    paths = ["name", "tags.a", 'tags["b.c"]', "rules[0].days", "rules[1].days"]
+    assert demanded([option], paths) == demands
 
 
 def test_a_program_that_is_gone_can_still_be_destroyed(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ it.
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -210,3 +212,27 @@ def test_tags_are_read_as_they_were_made(
     found = provider.read(token, made, inputs, outputs)
     assert found is not None
     assert found[0] == inputs
+
+
+def test_the_second_way_of_handling_events_takes_the_place_of_the_first(
+    cloud: LocalCloud, provider: Provider
+) -> None:
+    role = cloud.client("iam").create_role(RoleName="events-twice", AssumeRolePolicyDocument="{}")
+    archive = io.BytesIO()
+    zipfile.ZipFile(archive, "w").close()
+    cloud.client("lambda").create_function(
+        FunctionName="twice",
+        Runtime="python3.13",
+        Role=role["Role"]["Arn"],
+        Handler="a.b",
+        Code={"ZipFile": archive.getvalue()},
+    )
+    token = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig"
+    first = {"functionName": "twice", "maximumEventAgeInSeconds": 3600}
+    made, outputs = provider.create(token, "it", first)
+    then = {**first, "maximumEventAgeInSeconds": 7200}
+    before = Made(inputs=first, outputs=outputs, id=made)
+    _, outputs = provider.update(token, "it", then, before=before)
+    found = provider.read(token, made, then, outputs)
+    assert found is not None
+    assert found[0] == then

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import destroy
 from tests.localcloud.deploying import failure, run
 
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": ["states.amazonaws.com", "lambda.amazonaws.com"]},
+        }
+    ],
+}
 TOPIC = 'aws.sns.Topic("topic", name="{name}", display_name="{shown}", tags={tags})'
+
+
+def machine(state: str) -> dict[str, Any]:
+    return {"StartAt": state, "States": {state: {"Type": "Pass", "End": True}}}
+
+
+def _code() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.py", "def b(event, context): pass")
+    return buffer.getvalue()
+
+
+CODE = _code()
 
 
 def test_a_topic_that_is_there_is_taken_over_with_the_same_tags_alone(
@@ -40,6 +69,47 @@ def test_the_creation_of_a_topic_that_is_there_answers_its_arn(cloud: LocalCloud
     assert sns.create_topic(Name="again", Tags=tags)["TopicArn"] == arn
     assert sns.create_topic(Name="again")["TopicArn"] == arn
     sns.delete_topic(TopicArn=arn)
+
+
+def test_what_has_a_name_that_is_taken_is_refused(cloud: LocalCloud) -> None:
+    """As the API references say it; moto puts the second in place of the first."""
+    scheduler = cloud.client("scheduler")
+    scheduler.create_schedule_group(Name="taken")
+    with pytest.raises(ClientError, match=r"ConflictException.*Schedule group taken already"):
+        scheduler.create_schedule_group(Name="taken")
+
+    role = cloud.client("iam").create_role(
+        RoleName="taken", AssumeRolePolicyDocument=json.dumps(TRUST)
+    )["Role"]["Arn"]
+    machines = cloud.client("stepfunctions")
+    given = {"name": "taken", "roleArn": role}
+    arn = machines.create_state_machine(definition=json.dumps(machine("a")), **given)[
+        "stateMachineArn"
+    ]
+    again = machines.create_state_machine(definition=json.dumps(machine("a")), **given)
+    assert again["stateMachineArn"] == arn
+    for changed in ({"definition": json.dumps(machine("b"))}, {"type": "EXPRESS"}):
+        with pytest.raises(ClientError, match=r"StateMachineAlreadyExists.*stateMachine:taken"):
+            machines.create_state_machine(
+                **{"definition": json.dumps(machine("a")), **given, **changed}
+            )
+
+    functions = cloud.client("lambda")
+    functions.create_function(
+        FunctionName="taken", Runtime="python3.11", Role=role, Handler="a.b", Code={"ZipFile": CODE}
+    )
+    permission = {
+        "FunctionName": "taken",
+        "StatementId": "one",
+        "Action": "lambda:InvokeFunction",
+        "Principal": "events.amazonaws.com",
+    }
+    functions.add_permission(**permission)
+    with pytest.raises(ClientError, match=r"ResourceConflictException.*\(one\) provided already"):
+        functions.add_permission(**permission)
+    functions.add_permission(**{**permission, "StatementId": "two"})
+    functions.remove_permission(FunctionName="taken", StatementId="one")
+    functions.add_permission(**permission)
 
 
 def test_a_bucket_that_is_there_is_not_taken_over(cloud: LocalCloud, tmp_path: Path) -> None:

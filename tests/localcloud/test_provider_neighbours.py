@@ -12,8 +12,14 @@ import pytest
 
 from localcloud.deployment.provider import neighbours
 
-TABLES = Path("/proc/net/tcp").exists()
-needs_tables = pytest.mark.skipif(not TABLES, reason="the kernel does not tell here")
+LINUX = hasattr(socket, "AF_NETLINK")
+HEAD = (
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout\n"
+)
+LINE = (
+    "   1: 0100007F:{:04X} 0100007F:{:04X} {:02X} 00000000:00000000 00:00000000 00000000 {:5} 0\n"
+)
+ESTABLISHED, ENDING = 1, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,50 +44,57 @@ def connection() -> Iterator[Connection]:
         yield Connection(caller=caller, accepted=accepted)
 
 
-def _silent(_caller: int, _port: int) -> int | None:
-    return None
-
-
-@pytest.fixture(params=["asked", "listed"])
-def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "listed":
-        monkeypatch.setattr(neighbours, "_asked", _silent)
-
-
-@needs_tables
-@pytest.mark.usefixtures("_way")
-def test_a_caller_of_this_user_may_go_on_and_another_not(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    caller, port = connection.ports
-    assert neighbours.refusal(f"ipv4:127.0.0.1:{caller}", port) is None
-    uid = os.getuid()
-    monkeypatch.setattr(os, "getuid", lambda: uid + 1)
-    told = neighbours.refusal(f"ipv4:127.0.0.1:{caller}", port)
-    assert told is not None
-    assert told.endswith(f"the caller is user {uid}")
-
-
-@needs_tables
-@pytest.mark.usefixtures("_way")
-def test_a_caller_who_has_gone_is_not_answered(connection: Connection) -> None:
-    """The kernel gives a socket without a process to root, who may be the one that serves."""
-    caller, port = connection.ports
-    connection.caller.close()
-    told = neighbours.refusal(f"ipv4:127.0.0.1:{caller}", port)
-    assert told is not None
-    assert "has closed its connection" in told
-
-
-@needs_tables
-def test_a_connection_that_was_never_there_is_nobodys(connection: Connection) -> None:
-    _, port = connection.ports
-    assert neighbours.refusal("ipv4:127.0.0.1:1", port) is not None
-
-
-def test_where_the_kernel_does_not_tell_everybody_may_call(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The kernel's table, where it does not answer."""
     monkeypatch.delattr(socket, "AF_NETLINK", raising=False)
-    monkeypatch.setattr(neighbours, "_TABLES", (tmp_path / "none",))
-    assert neighbours.refusal("ipv4:127.0.0.1:40000", 50000) is None
+    file = tmp_path / "tcp"
+    monkeypatch.setattr(neighbours, "_TABLES", (file,))
+    return file
+
+
+def told(caller: int, port: int) -> str | None:
+    return neighbours.refusal(f"ipv4:127.0.0.1:{caller}", port)
+
+
+if LINUX:
+
+    def test_the_kernel_tells_whose_a_connection_is(
+        connection: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(neighbours, "_TABLES", ())  # for one answer nobody reads all of them
+        assert told(*connection.ports) is None
+        uid = os.getuid()
+        monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+        assert str(told(*connection.ports)).endswith(f"the caller is user {uid}")
+
+    def test_a_caller_who_has_gone_is_not_answered(connection: Connection) -> None:
+        """The kernel gives a socket without a process to root, who may be the one that serves."""
+        ports = connection.ports
+        connection.caller.close()
+        assert "has closed its connection" in str(told(*ports))
+
+    def test_a_connection_that_was_never_there_is_nobodys(connection: Connection) -> None:
+        assert told(1, connection.ports[1]) is not None
+
+
+@pytest.mark.parametrize(
+    ("uid", "state", "says"),
+    [
+        (0, ESTABLISHED, None),
+        (1, ESTABLISHED, "the caller is user"),
+        (0, ENDING, "has closed its connection"),
+    ],
+)
+def test_the_table_tells_it_too(table: Path, uid: int, state: int, says: str | None) -> None:
+    owner = os.getuid() + uid
+    other = LINE.format(50000, 40000, ESTABLISHED, owner + 7)  # our own end, and others
+    table.write_text(HEAD + other + LINE.format(40000, 50000, state, owner))
+    answer = told(40000, 50000)
+    assert answer is None if says is None else says in str(answer)
+    assert "has closed its connection" in str(told(40001, 50000))
+
+
+def test_where_the_kernel_does_not_tell_everybody_may_call(table: Path) -> None:
+    assert not table.exists()
+    assert told(40000, 50000) is None

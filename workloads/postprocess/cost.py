@@ -27,6 +27,10 @@ class StageCost:
     usd_per_hour: float | None
     figures: dict[str, object]
     """What the stage said of itself."""
+    pull_seconds: float | None = None
+    """Of its image, which is no part of `seconds`."""
+    start_seconds: float | None = None
+    """From the end of the pull to the begin of `seconds`."""
 
     @property
     def usd(self) -> float | None:
@@ -127,6 +131,10 @@ def of_run(
                 job_id=record.job_id if record else None,
                 usd_per_hour=usd_per_hour.get(stage),
                 figures=record.details if record else {},
+                pull_seconds=record.beginning.pull_seconds if record and record.beginning else None,
+                start_seconds=(
+                    record.beginning.start_seconds if record and record.beginning else None
+                ),
             )
         )
     return RunCost(stages=tuple(stages), reclaimed=lost)

@@ -42,6 +42,7 @@ from workloads.postprocess import (
 from workloads.records import Manifest, StageRecord
 from workloads.runtime import env, s3
 from workloads.runtime.batch_env import BatchEnv
+from workloads.runtime.beginning import beginning
 from workloads.runtime.errors import EXIT_REFUSED, StageError
 from workloads.runtime.prices import prices
 
@@ -114,6 +115,7 @@ class Postprocess:
             attempt=batch.attempt,
             job_id=batch.job_id,
             details={},
+            beginning=beginning(started_at),
         )
         analysis = {
             name: value

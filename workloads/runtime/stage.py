@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -21,6 +23,7 @@ from workloads.formats import now
 from workloads.records import StageRecord
 from workloads.runtime import disk, env, logs, s3, usage
 from workloads.runtime.batch_env import BatchEnv
+from workloads.runtime.beginning import beginning
 from workloads.runtime.errors import (
     EXIT_ENVIRONMENT,
     EXIT_INTERNAL,
@@ -72,6 +75,7 @@ def run_stage(
         return EXIT_ENVIRONMENT
     logs.configure(stage=stage, run_id=run.run_id, batch=batch)
     writes_records = batch.is_main_node and logs.mpi_rank() in {None, 0}
+    began = beginning(datetime.fromisoformat(started_at)) if logs.mpi_rank() in {None, 0} else None
 
     try:
         log.info(
@@ -81,6 +85,7 @@ def run_stage(
                     "job_id": batch.job_id,
                     "queue": batch.queue,
                     "environment": batch.compute_environment,
+                    **({} if began is None else asdict(began)),
                 }
             },
         )
@@ -98,6 +103,7 @@ def run_stage(
                 job_id=batch.job_id,
                 details=details,
                 used=used,
+                beginning=began,
             )
             s3.put_bytes(
                 results_bucket,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.deployment.engine.state import Resource
-from localcloud.deployment.engine.wanted import demanded
+from localcloud.deployment.engine.wanted import demanded, told
 from localcloud.deployment.provider.differences import Difference
 from localcloud.deployment.provider.values import UNKNOWN
 
@@ -60,11 +60,12 @@ def _dependent(each: Resource, replaced: set[str], diff: Diff) -> Dependent | No
         return None
     inputs = {**each.inputs, **dict.fromkeys(touched, UNKNOWN)}
     difference = diff(each.type, each, inputs)
-    paths = (
-        *(path for path in difference.paths if difference.forces(path)),
-        *demanded(each.options.replace_on_changes, each.inputs, inputs, difference.changed),
-    )
-    return Dependent(resource=each, replaces=paths) if paths else None
+    forced = [path for path in difference.paths if difference.forces(path)]
+    options = each.options.replace_on_changes
+    demands = demanded(options, difference.paths)
+    if not (forced or demands):
+        return None
+    return Dependent(resource=each, replaces=(*forced, *told(options, difference.changed)))
 
 
 def _touched(each: Resource, replaced: set[str]) -> Iterator[str]:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from localcloud.deployment.engine.autonaming import Names
 from localcloud.deployment.engine.state import Resource
-from localcloud.deployment.engine.wanted import Reason, Wanted, demanded
+from localcloud.deployment.engine.wanted import Reason, Wanted, demanded, told
 from localcloud.deployment.provider import Provider
-from localcloud.deployment.provider.values import plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +46,13 @@ def plan(
     if not difference:
         return None
     paths, changed = wanted.options.replace_on_changes, difference.changed
-    forced = (
-        *(path for path in difference.paths if difference.forces(path)),
-        *demanded(paths, old.inputs, plain(wanted.inputs), changed),
-    )
+    forced = [path for path in difference.paths if difference.forces(path)]
+    demands = demanded(paths, difference.paths)
     return Plan(
-        reason=Reason(changed=changed, replaces=tuple(dict.fromkeys(forced))),
-        replace=bool(forced),
+        reason=Reason(
+            changed=changed, replaces=tuple(dict.fromkeys([*forced, *told(paths, changed)]))
+        ),
+        replace=bool(forced or demands),
         first=(demand is None and difference.deletes_first) or fixed,
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from localcloud.deployment.engine.state import Options, Resource
 from localcloud.deployment.provider import ProviderError
-from localcloud.deployment.provider.lifecycle import at
 from localcloud.deployment.provider.values import Secret
+
+_SEGMENT: Final = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+|\*)\]|([^.\[\]]+)')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,33 +78,32 @@ class HalfMadeError(ProviderError):
         self.made = made
 
 
-def demanded(
-    paths: Sequence[str], then: Mapping[str, Any], now: Mapping[str, Any], changed: Collection[str]
-) -> list[str]:
-    """What of the changes demands a replacement by the option `replace_on_changes`.
+def demanded(options: Sequence[str], paths: Iterable[str]) -> list[str]:
+    """Which changes demand a replacement by the option `replace_on_changes`: those at or inside of
+    what it names, where `*` is any name or position, as the CLI has it (applyReplaceOnChanges).
 
     Args:
-        paths: Of the option.
-        then: Former inputs, plain.
-        now: Wanted inputs, plain.
-        changed: Names of inputs that differ.
-
-    Raises ProviderError for a path that the engine does not follow.
+        options: Of the resource.
+        paths: Of what differs, such as `tags.a` and `rules[0].days`.
     """
-    found = list[str]()
-    for path in paths:
-        head, _, inner = path.partition(".")
-        of_object = any(isinstance(values.get(head), Mapping) for values in (then, now))
-        if "[" in path or (path != "*" and "*" in path) or (inner and not of_object):
-            raise ProviderError(
-                f"replace_on_changes has {path!r}; the local engine follows names, names inside of"
-                " objects, and `*`"
-            )
-        if path == "*":
-            found += changed
-        elif head in changed and at(then, path) != at(now, path):
-            found.append(path)
-    return found
+    wanted = [_segments(option) for option in options]
+    return [path for path in paths if any(_contains(each, _segments(path)) for each in wanted)]
+
+
+def _contains(outer: Sequence[str], inner: Sequence[str]) -> bool:
+    heads = zip(outer, inner, strict=False)
+    return len(outer) <= len(inner) and all(name in ("*", head) for name, head in heads)
+
+
+def _segments(path: str) -> list[str]:
+    return [max(found) for found in _SEGMENT.findall(path)]
+
+
+def told(options: Sequence[str], changed: Iterable[str]) -> list[str]:
+    """What of `demanded` is told as the reason of a replacement: as in the CLI whole properties
+    alone, for it looks for their names in the option.
+    """
+    return [name for name in changed if name in options or "*" in options]
 
 
 def kept(wanted: Wanted, old: Resource) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,16 +71,14 @@ def analyse(store: Store, jobs: list[Job], *, folder: Path) -> list[Success]:
     """Run the jobs one after the other, each on the first of the same ranks; what each has left as
     `_SUCCESS.json`.
     """
-    found, _ = analyse_shards(store, jobs, folder=folder)
+    found: list[Success] = analyse_shards(store, jobs, folder=folder)[0]
     assert None not in found
-    return [one for one in found if one is not None]
+    return found
 
 
-def analyse_shards(
-    store: Store, jobs: list[Job], *, folder: Path
-) -> tuple[list[Success | None], str]:
-    """The same for jobs that may be shards, with None for each that concluded nothing; and what all
-    of them printed.
+def analyse_shards(store: Store, jobs: list[Job], *, folder: Path) -> tuple[list[Any], str]:
+    """The same for jobs that may be shards: a Success of each, or None where it concluded nothing;
+    and what all of them printed.
     """
     wanted, done = folder / "jobs.json", folder / "done.json"
     wanted.write_text(json.dumps([job.environ for job in jobs]))

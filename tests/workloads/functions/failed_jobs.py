@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
-
-from tests.workloads.functions.metrics_table import TABLE
+from tests.workloads.functions.metrics_table import metrics_table
 from workloads import contract
 from workloads.contract import Run, Upload
 from workloads.functions.states import RunStates
@@ -65,7 +63,7 @@ def event(
 
 
 def states() -> RunStates:
-    return RunStates(boto3.resource("dynamodb").Table(TABLE))
+    return RunStates(metrics_table())
 
 
 def claim() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -43,8 +45,20 @@ def webhook_secret(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 def fresh_table() -> Any:
     """An empty metrics table, and functions that make their clients anew."""
     clients.forget()
-    client = boto3.client("dynamodb")
+    found = metrics_table()
+    client = found.meta.client
     if TABLE in client.list_tables()["TableNames"]:
         client.delete_table(TableName=TABLE)
     client.create_table(**table(TABLE))
-    return boto3.resource("dynamodb").Table(TABLE)
+    return found
+
+
+def metrics_table() -> Any:
+    """The table as a test looks at it."""
+    return _dynamodb(os.environ["AWS_DEFAULT_REGION"]).Table(TABLE)
+
+
+@functools.cache
+def _dynamodb(region: str) -> Any:
+    """Made once: making it takes longer than a test does, and moto answers it as it does others."""
+    return boto3.resource("dynamodb", region_name=region)

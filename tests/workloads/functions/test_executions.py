@@ -13,7 +13,11 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.workloads.functions.metrics_table import TABLE, aws_with_table, webhook_secret
+from tests.workloads.functions.metrics_table import (
+    aws_with_table,
+    metrics_table,
+    webhook_secret,
+)
 from tests.workloads.functions.slack_server import slack_server
 from workloads import contract
 from workloads.contract import ContractError, Run, Upload
@@ -85,7 +89,7 @@ def _ended(
 
 
 def _state() -> dict[str, Any]:
-    return RunStates(boto3.resource("dynamodb").Table(TABLE)).get(RUN)
+    return RunStates(metrics_table()).get(RUN)
 
 
 def _executions(machine: str) -> list[str]:

@@ -23,7 +23,7 @@ MIDNIGHT, TEN = (dt.datetime.fromisoformat(f"2024-01-01T{hour}:00") for hour in 
 @pytest.fixture(autouse=True)
 def smaller(monkeypatch):
     monkeypatch.setattr(source, "SAMPLE_BYTES", source.SAMPLE_BYTES // SMALLER)
-    monkeypatch.setattr(clean, "PIECE_BYTES", clean.PIECE_BYTES // SMALLER)
+    monkeypatch.setattr(clean, "PIECE_BYTES", source.PIECE_BYTES // SMALLER)
 
 
 def late(early: str, *rows: str, count: int = LATE, wishes: Wishes | None = None) -> Outcome:

@@ -14,7 +14,11 @@ from botocore.exceptions import ClientError
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 
-from tests.workloads.functions.metrics_table import TABLE, aws_with_table, fresh_table
+from tests.workloads.functions.metrics_table import (
+    aws_with_table,
+    fresh_table,
+    metrics_table,
+)
 from workloads import contract
 from workloads.contract import STAGES, Run, Upload
 from workloads.functions import states, submit
@@ -147,7 +151,7 @@ def event(key: str = UPLOAD.key, **changes: Any) -> dict[str, Any]:
 
 
 def state() -> dict[str, Any]:
-    return states.RunStates(boto3.resource("dynamodb").Table(TABLE)).get(RUN)
+    return states.RunStates(metrics_table()).get(RUN)
 
 
 def assert_one_whole_run(world: World) -> None:

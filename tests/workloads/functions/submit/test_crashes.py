@@ -11,14 +11,13 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import botocore.client
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.workloads.functions.metrics_table import TABLE
+from tests.workloads.functions.metrics_table import metrics_table
 from tests.workloads.functions.submit.conftest import (
     RUN,
     TIMEOUT_SECONDS,
@@ -216,9 +215,7 @@ def test_throttled_submits_are_repeated(world):
 def test_a_run_that_fails_while_it_is_being_submitted_stays_failed(world):
     def fail(step: int) -> None:
         if step == 2 * CALLS - 1:
-            states.RunStates(boto3.resource("dynamodb").Table(TABLE)).fail(
-                RUN, {"job_id": "job-0"}, created_ms=1, now_ms=2
-            )
+            states.RunStates(metrics_table()).fail(RUN, {"job_id": "job-0"}, created_ms=1, now_ms=2)
 
     world.at_step = fail
     assert submit.handler(event(), world.context())["outcome"] == "claim lost"

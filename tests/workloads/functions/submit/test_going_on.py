@@ -83,11 +83,10 @@ def test_another_job_is_replaced_by_nothing(chain: World, instead_of: str) -> No
 
 @pytest.mark.parametrize("ended", ["FAILED", "CANCELLED", "SUCCEEDED"])
 def test_a_run_that_has_ended_does_not_go_on(chain: World, ended: str) -> None:
-    import boto3
 
-    from tests.workloads.functions.metrics_table import TABLE
+    from tests.workloads.functions.metrics_table import metrics_table
 
-    boto3.resource("dynamodb").Table(TABLE).update_item(
+    metrics_table().update_item(
         Key=RUN.state_key,
         UpdateExpression="SET #s = :s",
         ExpressionAttributeNames={"#s": "state"},

@@ -7,10 +7,9 @@ import re
 import time
 from typing import Any
 
-import boto3
 import pytest
 
-from tests.workloads.functions.metrics_table import TABLE, webhook_secret
+from tests.workloads.functions.metrics_table import metrics_table, webhook_secret
 from tests.workloads.functions.slack_server import slack_server
 from tests.workloads.functions.submit.conftest import (
     ARN,
@@ -60,7 +59,7 @@ def test_an_upload_becomes_three_dependent_jobs(world):
 
 def test_an_ended_run_begins_again_at_a_stage_where_somebody_says_so(world):
     submit.handler(event(), world.context())
-    states.RunStates(boto3.resource("dynamodb").Table(TABLE)).fail(
+    states.RunStates(metrics_table()).fail(
         RUN, {"job_id": "j", "error": "e"}, created_ms=0, now_ms=int(time.time() * 1000)
     )
     whole = len(world.jobs)
@@ -100,7 +99,7 @@ def test_an_analysis_of_shards_is_an_array_that_knows_its_size_and_is_waited_for
 @pytest.mark.parametrize("end", ["SUBMITTED", "SUCCEEDED", "FAILED"])
 def test_a_second_event_changes_nothing(world, end):
     submit.handler(event(), world.context())
-    run_states = states.RunStates(boto3.resource("dynamodb").Table(TABLE))
+    run_states = states.RunStates(metrics_table())
     if end == "SUCCEEDED":
         run_states.succeed(RUN, now_ms=1, finished_at="x")
     elif end == "FAILED":
@@ -125,7 +124,7 @@ def test_changed_bytes_are_another_run(world):
 
 
 def pause() -> None:
-    boto3.resource("dynamodb").Table(TABLE).put_item(Item={**pauses.KEY, "by": "ada"})
+    metrics_table().put_item(Item={**pauses.KEY, "by": "ada"})
 
 
 def test_an_upload_waits_while_the_pipeline_is_paused_and_begins_afterwards(world):
@@ -133,7 +132,7 @@ def test_an_upload_waits_while_the_pipeline_is_paused_and_begins_afterwards(worl
     for _ in range(2):
         assert submit.handler(event(), world.context())["outcome"] == "waiting"
     assert (state()["state"], world.jobs) == ("WAITING", [])
-    boto3.resource("dynamodb").Table(TABLE).delete_item(Key=pauses.KEY)
+    metrics_table().delete_item(Key=pauses.KEY)
     assert submit.handler(event(), world.context())["outcome"] == "submitted"
     assert_one_whole_run(world)
 
@@ -142,9 +141,7 @@ def test_a_run_under_way_goes_on_under_a_pause_and_an_ended_one_does_not_begin_a
     assert submit.handler(event(), world.context())["outcome"] == "submitted"
     pause()
     assert submit.handler(event(), world.context())["outcome"] == "exists"
-    states.RunStates(boto3.resource("dynamodb").Table(TABLE)).succeed(
-        RUN, now_ms=int(world.now * 1000), finished_at="-"
-    )
+    states.RunStates(metrics_table()).succeed(RUN, now_ms=int(world.now * 1000), finished_at="-")
     again = event()
     again["detail"]["again"] = True
     assert submit.handler(again, world.context())["outcome"] == "paused"
