@@ -21,7 +21,8 @@ from bench.permission_scene import (
     setting,
 )
 from tests.localcloud.conftest import forward
-from workloads import contract, metrics
+from workloads import metrics
+from workloads.variables import ENV_DEADLINE_HOURS, ENV_GUARD_LIMIT_USD
 
 Walk = Callable[[Scene], None]
 
@@ -177,9 +178,7 @@ def deadline(scene: Scene) -> None:
     batch = scene.ready.cloud.batch
     batch.withhold_capacity("*")
     try:
-        with setting(
-            scene, scene.ready.outputs["submit_function"], contract.ENV_DEADLINE_HOURS, "0"
-        ):
+        with setting(scene, scene.ready.outputs["submit_function"], ENV_DEADLINE_HOURS, "0"):
             scene.ends(scene.upload(BAD))
     finally:
         batch.withhold_capacity()
@@ -264,7 +263,7 @@ def dear_job(scene: Scene) -> None:
 
     (guard,) = (each["name"] for short, each in scene.functions.items() if "guard" in short)
     scene.wait(lambda: status() == "RUNNING")
-    with setting(scene, guard, contract.ENV_GUARD_LIMIT_USD, "0.0001"):
+    with setting(scene, guard, ENV_GUARD_LIMIT_USD, "0.0001"):
         scene.wait(lambda: not scene.ready.cloud.tick() and stopped(), seconds=20)
     batch.terminate_job(jobId=job, reason="the walk is over")
     batch.update_job_queue(jobQueue=queue, state="ENABLED")

@@ -26,8 +26,8 @@ from tests.workloads.analysis.kernels import NEEDS, environments, processor_flag
 from tests.workloads.analysis.many import Job, analyse
 from tests.workloads.analysis.portable import table
 from tests.workloads.analysis.test_program import run_stage
-from workloads import contract
 from workloads.contract import Run
+from workloads.variables import ENV_ANOMALY_METRIC, ENV_ANOMALY_MODE, ENV_ANOMALY_TOP, ENV_SHARDS
 
 TOP = 50
 
@@ -132,10 +132,10 @@ def mixed(store: Store, run: Run, metric: str, number: int, shards: int, pythons
             python=pythons[(number + place) % len(pythons)],
             **kernels[(number // len(pythons) + place) % len(kernels)],
             **{
-                contract.ENV_ANOMALY_MODE: "full",
-                contract.ENV_ANOMALY_METRIC: metric,
-                contract.ENV_ANOMALY_TOP: str(TOP),
-                contract.ENV_SHARDS: str(shards),
+                ENV_ANOMALY_MODE: "full",
+                ENV_ANOMALY_METRIC: metric,
+                ENV_ANOMALY_TOP: str(TOP),
+                ENV_SHARDS: str(shards),
                 "AWS_BATCH_JOB_ID": f"mixed-{number}:{shard}",
                 "AWS_BATCH_JOB_ARRAY_INDEX": str(shard),
                 "AWS_BATCH_JOB_ATTEMPT": "1",

@@ -16,7 +16,7 @@ import numpy as np
 
 from tests.workloads.analysis.conftest import Store, serve
 from tests.workloads.analysis.killing import Attempts, kill_and_resume
-from workloads import contract
+from workloads.variables import ENV_ANOMALY_MODE, ENV_ANOMALY_TOP
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def run_all(store: Store, options: argparse.Namespace) -> None:
         attempts = Attempts(
             store,
             store.put_table(f"bench-{runs}", values, options.unit_rows),
-            {contract.ENV_ANOMALY_MODE: mode, contract.ENV_ANOMALY_TOP: "50"},
+            {ENV_ANOMALY_MODE: mode, ENV_ANOMALY_TOP: "50"},
         )
         start = time.perf_counter()
         kills = kill_and_resume(

@@ -16,6 +16,7 @@ from cli import pulumi
 from cli.paths import ROOT, SAMPLE
 from cli.service import Endpoint
 from workloads import contract
+from workloads.variables import ENV_INPUT_KEY, ENV_RUN_ID
 
 
 def show(console: Console, endpoint: Endpoint) -> None:
@@ -144,7 +145,7 @@ def text(endpoint: Endpoint) -> str:
     run = (
         f"20260102-{contract.Upload(bucket='-', key=key, etag='-').dataset}-{secrets.token_hex(6)}"
     )
-    by_hand = {contract.ENV_RUN_ID: run, contract.ENV_INPUT_KEY: key}
+    by_hand = {ENV_RUN_ID: run, ENV_INPUT_KEY: key}
     environment = [{"name": name, "value": value} for name, value in by_hand.items()]
     container = json.dumps({"environment": environment})
     nodes = json.dumps(

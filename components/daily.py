@@ -26,6 +26,7 @@ from config.pipeline import DailySection
 from config.rules.orchestration import minutes_of_day
 from config.stack import StackConfig
 from workloads import contract, metrics, names
+from workloads.variables import ENV_INGEST_BUCKET, ENV_SUBMIT_FUNCTION, ENV_TABLE
 
 _TIMEOUT_SECONDS: Final = 300
 """Timeout of a look: the folder of a day is listed, and the state of every run in it is read."""
@@ -232,9 +233,9 @@ def _settings(args: DailyArgs, *, begins: bool) -> dict[str, Any]:
 
 def _environment(args: DailyArgs) -> dict[str, pulumi.Input[str]]:
     return {
-        contract.ENV_TABLE: args.storage.table.name,
-        contract.ENV_INGEST_BUCKET: args.storage.ingest.bucket,
-        contract.ENV_SUBMIT_FUNCTION: args.submit.arn,
+        ENV_TABLE: args.storage.table.name,
+        ENV_INGEST_BUCKET: args.storage.ingest.bucket,
+        ENV_SUBMIT_FUNCTION: args.submit.arn,
     }
 
 

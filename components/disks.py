@@ -8,7 +8,7 @@ from config.disks import FARGATE_GIB, Gp3
 from config.environments import FargateEnvironment
 from config.stack import StackConfig
 from config.topology import Job, environments_of
-from workloads import contract
+from workloads.variables import ENV_DISK_HINT, ENV_SCRATCH_PATH
 
 
 def disk_variables(config: StackConfig, name: str, job: Job) -> dict[str, str]:
@@ -34,6 +34,6 @@ def disk_variables(config: StackConfig, name: str, job: Job) -> dict[str, str]:
         else:
             hints.append(f"the disks of environments.{each} by other types or scratch of kind gp3")
     return {
-        contract.ENV_DISK_HINT: f"raise {', and '.join(hints)}",
-        **({contract.ENV_SCRATCH_PATH: SCRATCH_PATH} if mounted else {}),
+        ENV_DISK_HINT: f"raise {', and '.join(hints)}",
+        **({ENV_SCRATCH_PATH: SCRATCH_PATH} if mounted else {}),
     }

@@ -14,6 +14,7 @@ import pulumi_aws as aws
 from components.context import Component, StackContext
 from components.policies import document, statement, tls_only, trust
 from workloads import contract
+from workloads.variables import ENV_STACK
 
 _RUNTIME: Final = "python3.13"
 _ARCHITECTURE: Final = "arm64"  # cheaper for the same work, and the functions are pure Python
@@ -32,6 +33,7 @@ _SHARED: Final = (
     "runtime/errors.py",
     "runtime/quoting.py",
     "runtime/s3.py",
+    "variables.py",
 )
 """Modules of workloads/ that the functions need besides those of _FOLDERS."""
 _FOLDERS: Final = {"functions": ("*.py",), "page": ("*.py", "*.css", "*.js")}
@@ -157,7 +159,7 @@ class LambdaFunction(Component):
             memory_size=_MEMORY_MIB,
             environment=aws.lambda_.FunctionEnvironmentArgs(
                 variables={
-                    contract.ENV_STACK: args.context.stack,
+                    ENV_STACK: args.context.stack,
                     **args.environment,
                     **{
                         variable: _in_environment(variable, value)

@@ -29,6 +29,7 @@ from config.prices import dearest_rates
 from config.stack import StackConfig
 from config.topology import environments_of
 from workloads import contract
+from workloads.variables import ENV_GUARD_LIMIT_USD, ENV_GUARD_QUEUE, ENV_GUARD_RATES, ENV_TABLE
 
 _STOPPED: Final = ("batch:SubmitJob", "states:StartExecution")
 """What begins work: jobs, and executions that submit jobs."""
@@ -193,10 +194,10 @@ class Guard(Component):
 
 def _environment(args: GuardArgs) -> Mapping[str, pulumi.Input[str]]:
     return {
-        contract.ENV_TABLE: args.storage.table.name,
-        contract.ENV_GUARD_QUEUE: _queue_arn(args),
-        contract.ENV_GUARD_LIMIT_USD: str(args.section.limit_usd),
-        contract.ENV_GUARD_RATES: pulumi.Output.json_dumps(_rates(args), sort_keys=True),
+        ENV_TABLE: args.storage.table.name,
+        ENV_GUARD_QUEUE: _queue_arn(args),
+        ENV_GUARD_LIMIT_USD: str(args.section.limit_usd),
+        ENV_GUARD_RATES: pulumi.Output.json_dumps(_rates(args), sort_keys=True),
         **args.secrets.webhook_environment(),
     }
 

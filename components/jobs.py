@@ -28,6 +28,28 @@ from config.topology import Job, jobs, may_be_reclaimed, reclaims_are_counted
 from workloads import contract
 from workloads.contract import STAGES, Stage
 from workloads.parameters import AnalysisParameters
+from workloads.variables import (
+    ENV_ARRAY_BACKEND,
+    ENV_BLOCK_MEMORY_MIB,
+    ENV_CHECKPOINTS_PATH,
+    ENV_CONSOLE_URL,
+    ENV_COUNT_RECLAIMS,
+    ENV_EXCHANGE,
+    ENV_INGEST_BUCKET,
+    ENV_INTERMEDIATE_BUCKET,
+    ENV_JOIN_DEADLINE_SECONDS,
+    ENV_LAUNCH_TOKEN,
+    ENV_MAX_DOLLARS,
+    ENV_RANKS_PER_NODE,
+    ENV_RECLAIM_SIGNAL,
+    ENV_RESULTS_BUCKET,
+    ENV_SHARDS,
+    ENV_SLACK_WEBHOOK_URL,
+    ENV_STACK,
+    ENV_STAGE_PRICES,
+    ENV_TABLE,
+    ENV_TABLES_PATH,
+)
 
 _LARGEST_DEFINITION_BYTES: Final = 24 * 1024
 _SHARE_OF_BLOCKS: Final = 0.6
@@ -127,7 +149,7 @@ class Jobs(Component):
                 environment={
                     **self._environment(stage, job),
                     **disk_variables(args.config, _place(args.config, job_name), job),
-                    contract.ENV_STACK: args.context.stack,
+                    ENV_STACK: args.context.stack,
                 },
                 secrets=self._secrets(stage, nodes),
                 job_role_arn=args.roles.job_role_arns[stage],
@@ -184,31 +206,31 @@ class Jobs(Component):
         """Variables that are the same for every run; a submission adds those of its run."""
         storage = self._args.storage
         variables: dict[str, pulumi.Input[str]] = {
-            contract.ENV_INTERMEDIATE_BUCKET: storage.intermediate.bucket,
-            contract.ENV_RESULTS_BUCKET: storage.results.bucket,
+            ENV_INTERMEDIATE_BUCKET: storage.intermediate.bucket,
+            ENV_RESULTS_BUCKET: storage.results.bucket,
             **cleaning.shown(self._args.config.pipeline),
         }
         if isinstance(job, PreprocessJob):
             variables |= {
-                contract.ENV_INGEST_BUCKET: storage.ingest.bucket,
+                ENV_INGEST_BUCKET: storage.ingest.bucket,
                 **cleaning.variables(job),
-                **_given({contract.ENV_TABLES_PATH: job.tables_path}),
+                **_given({ENV_TABLES_PATH: job.tables_path}),
             }
         elif isinstance(job, AnalysisJob):
             variables |= {
-                contract.ENV_ARRAY_BACKEND: job.array_backend,
-                contract.ENV_EXCHANGE: job.exchange,
-                contract.ENV_RANKS_PER_NODE: str(job.ranks_per_node),
-                contract.ENV_JOIN_DEADLINE_SECONDS: str(job.join_deadline_minutes * 60),
+                ENV_ARRAY_BACKEND: job.array_backend,
+                ENV_EXCHANGE: job.exchange,
+                ENV_RANKS_PER_NODE: str(job.ranks_per_node),
+                ENV_JOIN_DEADLINE_SECONDS: str(job.join_deadline_minutes * 60),
                 **AnalysisParameters.of(job).to_env(),
-                contract.ENV_BLOCK_MEMORY_MIB: str(
+                ENV_BLOCK_MEMORY_MIB: str(
                     job.block_memory_mib or round(job.memory_mib * _SHARE_OF_BLOCKS)
                 ),
-                contract.ENV_STAGE_PRICES: self._prices(),
+                ENV_STAGE_PRICES: self._prices(),
                 **_given(
                     {
-                        contract.ENV_TABLES_PATH: job.tables_path,
-                        contract.ENV_CHECKPOINTS_PATH: job.checkpoints_path,
+                        ENV_TABLES_PATH: job.tables_path,
+                        ENV_CHECKPOINTS_PATH: job.checkpoints_path,
                     }
                 ),
             }
@@ -216,19 +238,19 @@ class Jobs(Component):
                 fargate = Placement.of(self._args.config, job).fargate
                 # SIGTERM is Fargate's own word for it (Amazon ECS developer guide, "Fargate
                 # capacity providers"); on instances the watch of the boot script has another
-                variables[contract.ENV_RECLAIM_SIGNAL] = "SIGTERM" if fargate else "SIGWINCH"
+                variables[ENV_RECLAIM_SIGNAL] = "SIGTERM" if fargate else "SIGWINCH"
             if job.shards > 1:
-                variables[contract.ENV_SHARDS] = str(job.shards)
+                variables[ENV_SHARDS] = str(job.shards)
             if job.max_dollars is not None:
-                variables[contract.ENV_MAX_DOLLARS] = f"{job.max_dollars:g}"
+                variables[ENV_MAX_DOLLARS] = f"{job.max_dollars:g}"
         elif stage == "postprocess":
             variables |= {
-                contract.ENV_TABLE: storage.table.name,
-                contract.ENV_STAGE_PRICES: self._prices(),
-                contract.ENV_CONSOLE_URL: storage.results_url,
+                ENV_TABLE: storage.table.name,
+                ENV_STAGE_PRICES: self._prices(),
+                ENV_CONSOLE_URL: storage.results_url,
             }
             if reclaims_are_counted(self._args.config):
-                variables[contract.ENV_COUNT_RECLAIMS] = "true"
+                variables[ENV_COUNT_RECLAIMS] = "true"
         return variables
 
     def _prices(self) -> str:
@@ -237,9 +259,9 @@ class Jobs(Component):
     def _secrets(self, stage: Stage, nodes: int) -> dict[str, pulumi.Input[str]]:
         secrets = self._args.secrets
         if stage == "analysis" and nodes > 1:
-            return {contract.ENV_LAUNCH_TOKEN: secrets.launch_token_arn}
+            return {ENV_LAUNCH_TOKEN: secrets.launch_token_arn}
         if stage == "postprocess" and secrets.slack_webhook_arn is not None:
-            return {contract.ENV_SLACK_WEBHOOK_URL: secrets.slack_webhook_arn}
+            return {ENV_SLACK_WEBHOOK_URL: secrets.slack_webhook_arn}
         return {}
 
 

@@ -25,6 +25,14 @@ from config.topology import Job
 from config.topology import jobs as jobs_of
 from workloads import contract, names, operating
 from workloads.contract import STAGES, Stage
+from workloads.variables import (
+    ENV_DEADLINE_HOURS,
+    ENV_JOB_DEFINITIONS,
+    ENV_JOB_QUEUES,
+    ENV_SHARE_IDENTIFIERS,
+    ENV_STATE_MACHINE_ARN,
+    ENV_TABLE,
+)
 
 _UPLOADS: Final = [{"prefix": names.UPLOAD_PREFIX}]
 """Object keys that start the function: all that somebody may have meant as an upload, so that the
@@ -152,13 +160,13 @@ def _environment(
     args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None
 ) -> dict[str, pulumi.Input[str]]:
     variables: dict[str, pulumi.Input[str]] = {
-        contract.ENV_TABLE: args.storage.table.name,
+        ENV_TABLE: args.storage.table.name,
         **args.secrets.webhook_environment(),
         **growth_environment(args.config),
     }
     if state_machine_arn is not None:
-        variables[contract.ENV_STATE_MACHINE_ARN] = state_machine_arn
-        variables[contract.ENV_DEADLINE_HOURS] = str(args.config.pipeline.deadline_hours)
+        variables[ENV_STATE_MACHINE_ARN] = state_machine_arn
+        variables[ENV_DEADLINE_HOURS] = str(args.config.pipeline.deadline_hours)
     else:
         stages: dict[str, Job] = jobs_of(args.config)
         definitions: dict[str, Definition] = dict(args.jobs.definitions.items())
@@ -170,16 +178,16 @@ def _environment(
             if job.share_identifier is not None
         }
         variables |= {
-            contract.ENV_JOB_QUEUES: pulumi.Output.json_dumps(
+            ENV_JOB_QUEUES: pulumi.Output.json_dumps(
                 {stage: args.queues.arns[job.queue] for stage, job in stages.items()}
             ),
-            contract.ENV_JOB_DEFINITIONS: pulumi.Output.json_dumps(
+            ENV_JOB_DEFINITIONS: pulumi.Output.json_dumps(
                 {
                     stage: {"name": of.arn_prefix, "multi_node": of.multi_node, "shards": of.shards}
                     for stage, of in definitions.items()
                 }
             ),
-            contract.ENV_SHARE_IDENTIFIERS: pulumi.Output.json_dumps(shares),
+            ENV_SHARE_IDENTIFIERS: pulumi.Output.json_dumps(shares),
         }
     return variables
 

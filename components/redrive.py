@@ -20,7 +20,7 @@ from components.function import (
     rate,
 )
 from components.policies import statement
-from workloads import contract
+from workloads.variables import ENV_REDRIVEN
 
 _MINUTES: Final = 4
 """Minutes between two passes. Shorter than the five minutes of the alarms on errors and dead
@@ -65,9 +65,7 @@ class Redrive(Component):
                 context=args.context,
                 description="Gives the functions that tell people their dead letters again",
                 handler="workloads.functions.redrive.handler",
-                environment={
-                    contract.ENV_REDRIVEN: pulumi.Output.json_dumps(letters, sort_keys=True)
-                },
+                environment={ENV_REDRIVEN: pulumi.Output.json_dumps(letters, sort_keys=True)},
                 statements=[
                     statement(
                         "DeadLetters",

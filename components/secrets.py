@@ -10,7 +10,7 @@ import pulumi_aws as aws
 
 from components.context import Component, StackContext
 from components.policies import statement
-from workloads import contract
+from workloads.variables import ENV_SLACK_WEBHOOK_SECRET_ARN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Secrets(Component):
         return (
             {}
             if self.slack_webhook_arn is None
-            else {contract.ENV_SLACK_WEBHOOK_SECRET_ARN: self.slack_webhook_arn}
+            else {ENV_SLACK_WEBHOOK_SECRET_ARN: self.slack_webhook_arn}
         )
 
     def read_webhook(self) -> list[dict[str, Any]]:

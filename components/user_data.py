@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from config.disks import Gp3, Scratch
-from workloads import contract
+from workloads.variables import ENV_RECLAIM_SIGNAL
 
 SCRATCH_PATH: Final = "/scratch"
 """Where instances mount their disk for temporary files, and where jobs find it."""
@@ -34,7 +34,7 @@ fi
 
 _SPOT: Final = rf"""#!/bin/bash
 # EC2 says two minutes before that it takes the machine back (EC2 user guide, spot-instance-termination-notices; AWS advises a look each 5 s).
-# The agent then takes no new tasks. Who runs is told by the signal that the container's {contract.ENV_RECLAIM_SIGNAL} names; others go on.
+# The agent then takes no new tasks. Who runs is told by the signal that the container's {ENV_RECLAIM_SIGNAL} names; others go on.
 echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config
 cat > {_SPOT_WATCH} <<'EOF'
 #!/bin/bash
@@ -43,7 +43,7 @@ while sleep "${{1:-5}}"; do
   token=$(curl -sf -m 2 -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: 60" "$at/api/token") || continue
   curl -sf -m 2 -H "X-aws-ec2-metadata-token: $token" "$at/meta-data/spot/instance-action" || continue
   for container in $(docker ps --quiet); do
-    signal=$(docker inspect --format '{{{{range .Config.Env}}}}{{{{println .}}}}{{{{end}}}}' "$container" | sed -n 's/^{contract.ENV_RECLAIM_SIGNAL}=//p')
+    signal=$(docker inspect --format '{{{{range .Config.Env}}}}{{{{println .}}}}{{{{end}}}}' "$container" | sed -n 's/^{ENV_RECLAIM_SIGNAL}=//p')
     [ -z "$signal" ] || docker kill --signal "$signal" "$container"
   done
   exit 0

@@ -14,8 +14,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal, Self, get_args
 
-from workloads import contract
 from workloads.contract import ContractError
+from workloads.variables import (
+    ENV_ANOMALY_METRIC,
+    ENV_ANOMALY_MODE,
+    ENV_ANOMALY_NEIGHBOURS,
+    ENV_ANOMALY_SCALING,
+    ENV_ANOMALY_TOP,
+    ENV_EXACT_QUANTILES,
+)
 
 Auto = Literal["auto"]
 Mode = Literal["off", "top", "full"]
@@ -75,25 +82,23 @@ class AnalysisParameters:
     Defaults are those of a job without variables.
     """
 
-    exact_quantiles: bool = field(default=False, metadata=_in(contract.ENV_EXACT_QUANTILES, _FLAGS))
+    exact_quantiles: bool = field(default=False, metadata=_in(ENV_EXACT_QUANTILES, _FLAGS))
     """Whether quantiles have no error, at the cost of two more reads of the table."""
-    anomaly_mode: Mode = field(default="off", metadata=_in(contract.ENV_ANOMALY_MODE, Mode))
+    anomaly_mode: Mode = field(default="off", metadata=_in(ENV_ANOMALY_MODE, Mode))
     """The search for remote rows; a job that is started by hand without this variable only
     profiles.
     """
     anomaly_neighbours: int | Auto = field(
-        default="auto", metadata=_in(contract.ENV_ANOMALY_NEIGHBOURS, Auto, (1, MOST_NEIGHBOURS))
+        default="auto", metadata=_in(ENV_ANOMALY_NEIGHBOURS, Auto, (1, MOST_NEIGHBOURS))
     )
     """The number k of the neighbour whose distance is a row's score."""
-    anomaly_top: int = field(default=100, metadata=_in(contract.ENV_ANOMALY_TOP, whole=(1, 10_000)))
+    anomaly_top: int = field(default=100, metadata=_in(ENV_ANOMALY_TOP, whole=(1, 10_000)))
     """The number N of most remote rows that are reported."""
     anomaly_scaling: ScalingName = field(
-        default="robust", metadata=_in(contract.ENV_ANOMALY_SCALING, ScalingName)
+        default="robust", metadata=_in(ENV_ANOMALY_SCALING, ScalingName)
     )
     """The units of the columns."""
-    anomaly_metric: Metric = field(
-        default="euclidean", metadata=_in(contract.ENV_ANOMALY_METRIC, Metric)
-    )
+    anomaly_metric: Metric = field(default="euclidean", metadata=_in(ENV_ANOMALY_METRIC, Metric))
     """The distance of rows."""
 
     @classmethod

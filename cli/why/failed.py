@@ -16,6 +16,7 @@ from workloads import contract
 from workloads.contract import ContractError, Run
 from workloads.functions.reasons import AGAIN, explain, for_run, is_cascade
 from workloads.functions.reasons import Cause as Explained
+from workloads.variables import ENV_RESULTS_BUCKET, ENV_RUN_ID
 
 _LINES: Final = 400
 _SHOWN: Final = 8
@@ -186,7 +187,7 @@ def _own_words(account: Account, job: dict[str, Any]) -> dict[str, str]:
     stage = (job.get("tags") or {}).get(contract.STAGE_TAG) or next(
         (each for each in contract.STAGES if str(job["jobName"]).endswith(f"-{each}")), None
     )
-    bucket = variables.get(contract.ENV_RESULTS_BUCKET) or account.outputs.get("results_bucket")
+    bucket = variables.get(ENV_RESULTS_BUCKET) or account.outputs.get("results_bucket")
     if code not in _BY_EXIT_CODE or not bucket or stage not in contract.STAGES:
         return {}
     try:
@@ -223,7 +224,7 @@ def _run_id(job: dict[str, Any]) -> str:
     Where the variables of a multi-node job, given by overrides, are not shown, its tag has the run.
     """
     tags = job.get("tags") or {}
-    return str(_variables(job).get(contract.ENV_RUN_ID) or tags.get(contract.RUN_ID_TAG) or "")
+    return str(_variables(job).get(ENV_RUN_ID) or tags.get(contract.RUN_ID_TAG) or "")
 
 
 def _written_in(attempt: dict[str, Any], at: str) -> bool:

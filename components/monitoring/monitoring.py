@@ -40,6 +40,13 @@ from config.jobs import AnalysisJob
 from config.stack import StackConfig
 from config.topology import goes_on_demand, growing, jobs
 from workloads import contract, metrics
+from workloads.variables import (
+    ENV_CONSOLE_URL,
+    ENV_RESULTS_BUCKET,
+    ENV_STAGE_PRICES,
+    ENV_SUBMIT_FUNCTION,
+    ENV_TABLE,
+)
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 75
 """Timeout of the notify function: below the time for which one invocation of the function has the
@@ -256,7 +263,7 @@ class Monitoring(Component):
     def _tell(self, name: str, args: MonitoringArgs, topic: aws.sns.Topic) -> LambdaFunction:
         """The function that makes messages of alarms, as a subscriber of the topic."""
         variables: dict[str, pulumi.Input[str]] = {
-            contract.ENV_TABLE: args.storage.table.name,
+            ENV_TABLE: args.storage.table.name,
             metrics.ENV_ENVIRONMENTS: json.dumps(sorted(args.config.environments)),
             **args.secrets.webhook_environment(),
         }
@@ -340,17 +347,15 @@ def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[
 
 def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
     variables: dict[str, pulumi.Input[str]] = {
-        contract.ENV_TABLE: args.storage.table.name,
-        contract.ENV_RESULTS_BUCKET: args.storage.results.bucket,
-        contract.ENV_CONSOLE_URL: args.storage.results_url,
-        contract.ENV_STAGE_PRICES: json.dumps(
-            job_prices(args.config, args.context.region), sort_keys=True
-        ),
+        ENV_TABLE: args.storage.table.name,
+        ENV_RESULTS_BUCKET: args.storage.results.bucket,
+        ENV_CONSOLE_URL: args.storage.results_url,
+        ENV_STAGE_PRICES: json.dumps(job_prices(args.config, args.context.region), sort_keys=True),
         **args.secrets.webhook_environment(),
         **growth_environment(args.config),
     }
     if _asks_to_begin_again(args):
-        variables[contract.ENV_SUBMIT_FUNCTION] = args.submit.arn
+        variables[ENV_SUBMIT_FUNCTION] = args.submit.arn
     return variables
 
 

@@ -9,6 +9,7 @@ import pulumi
 
 from workloads import contract
 from workloads.contract import Stage
+from workloads.variables import ENV_RUN_ID, ENV_SHARDS
 
 JOB_FAILED: Final = "JobFailed"
 """State where an execution ends whose job failed."""
@@ -47,8 +48,8 @@ def submit_parameters(job: MachineJob) -> dict[str, Any]:
         # the upload is preprocess's alone
         overrides = {
             "Environment": [
-                {"Name": contract.ENV_RUN_ID, "Value.$": "$.run_id"},
-                {"Name": contract.ENV_SHARDS, "Value": str(job.shards)},
+                {"Name": ENV_RUN_ID, "Value.$": "$.run_id"},
+                {"Name": ENV_SHARDS, "Value": str(job.shards)},
             ]
         }
     if job.grows:

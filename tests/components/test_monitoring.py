@@ -13,9 +13,10 @@ from components.monitoring import measuring as measuring_module
 from components.prices import job_prices
 from config.facts import ec2_facts
 from tests.components.program import ROOT, STACKS, config_of, deploy, deployed
-from workloads import contract, metrics
+from workloads import metrics
 from workloads.functions.redrive import HIDDEN_SECONDS, SECONDS_FOR_ONE
 from workloads.functions.state_items import TELL_LEASE_MS
+from workloads.variables import ENV_REDRIVEN
 
 FUNCTION = "aws:lambda/function:Function"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
@@ -280,7 +281,7 @@ def test_dead_letters_of_the_functions_that_tell_are_tried_again_and_of_no_other
     }
     functions = {name: made.one(FUNCTION, f"monitoring-{name}") for name in notifiers}
     redrive = made.one(FUNCTION, "monitoring-redrive-pass")
-    told = json.loads(redrive.inputs["environment"]["variables"][contract.ENV_REDRIVEN])
+    told = json.loads(redrive.inputs["environment"]["variables"][ENV_REDRIVEN])
     assert told == {
         name: {"url": queues[name].outputs["url"], "function": functions[name].outputs["name"]}
         for name in notifiers

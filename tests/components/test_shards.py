@@ -12,7 +12,7 @@ import pytest
 
 from tests.components import mocks
 from tests.components.program import config_of, deploy, deployed
-from workloads import contract
+from workloads.variables import ENV_JOB_DEFINITIONS, ENV_SHARDS, ENV_STAGE_PRICES
 
 JOB = {"queue": "main", "nodes": 1, "vcpus": 4, "memory_mib": 4096, "shards": 5}
 FUNCTION, POLICY = "aws:lambda/function:Function", "aws:iam/rolePolicy:RolePolicy"
@@ -46,8 +46,8 @@ def test_an_analysis_of_shards_is_a_plain_job_that_knows_their_number(orchestrat
             each["name"]: each["value"]
             for each in json.loads(inputs["containerProperties"])["environment"]
         }
-        assert variables[contract.ENV_SHARDS] == shards
-        one = json.loads(variables[contract.ENV_STAGE_PRICES])["analysis"] / 5
+        assert variables[ENV_SHARDS] == shards
+        one = json.loads(variables[ENV_STAGE_PRICES])["analysis"] / 5
         assert one == pytest.approx(_price_of_one(), rel=1e-4)
     assert {s["Sid"] for s in made.policy(made.one(POLICY, "monitoring-notify-role"))} >= {
         "SeeChildren"
@@ -65,15 +65,15 @@ def _price_of_one() -> float:
         "containerProperties"
     ]
     variables = {each["name"]: each["value"] for each in json.loads(text)["environment"]}
-    assert contract.ENV_SHARDS not in variables
-    return float(json.loads(variables[contract.ENV_STAGE_PRICES])["analysis"])
+    assert ENV_SHARDS not in variables
+    return float(json.loads(variables[ENV_STAGE_PRICES])["analysis"])
 
 
 def test_both_orchestrators_ask_for_the_array() -> None:
     variables = (
         with_shards("batch").one(FUNCTION, "pipeline-submit").inputs["environment"]["variables"]
     )
-    definitions = json.loads(variables[contract.ENV_JOB_DEFINITIONS])
+    definitions = json.loads(variables[ENV_JOB_DEFINITIONS])
     assert {stage: each["shards"] for stage, each in definitions.items()} == {
         "preprocess": 1,
         "analysis": 5,

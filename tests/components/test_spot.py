@@ -18,6 +18,14 @@ from tests.components import mocks
 from tests.components.program import deploy, deployed
 from tests.components.test_launch_template import LT, scripts_of
 from workloads import contract
+from workloads.variables import (
+    ENV_COUNT_RECLAIMS,
+    ENV_DISK_HINT,
+    ENV_JOB_DEFINITIONS,
+    ENV_JOB_QUEUES,
+    ENV_RECLAIM_SIGNAL,
+    ENV_SUBMIT_FUNCTION,
+)
 
 DEFINITION, POLICY = "aws:batch/jobDefinition:JobDefinition", "aws:iam/rolePolicy:RolePolicy"
 FUNCTION = "aws:lambda/function:Function"
@@ -59,18 +67,18 @@ def test_the_attempts_are_shared_out_and_only_the_first_job_listens(orchestrator
     }
     assert attempts == {"analysis": 2, "fallback": 3}
     first, second = (_variables(made, f"jobs-{name}") for name in ("analysis", "fallback"))
-    assert first.pop(contract.ENV_RECLAIM_SIGNAL) == "SIGWINCH"
+    assert first.pop(ENV_RECLAIM_SIGNAL) == "SIGWINCH"
     # which disks a person may enlarge: those of both queues' environments, and of the second's
-    assert first.pop(contract.ENV_DISK_HINT) != second.pop(contract.ENV_DISK_HINT)
+    assert first.pop(ENV_DISK_HINT) != second.pop(ENV_DISK_HINT)
     assert first == second, "the same analysis, or the digest could be another"
-    assert _variables(made, "jobs-postprocess")[contract.ENV_COUNT_RECLAIMS] == "true"
+    assert _variables(made, "jobs-postprocess")[ENV_COUNT_RECLAIMS] == "true"
     may = {s["Sid"] for s in made.policy(made.one(POLICY, "roles-postprocess"))}
     assert may >= {"WhichJobs", "WhatAttemptsBecame"}
 
 
 def test_who_is_not_on_spot_asks_nothing() -> None:
     made = deployed("local")
-    assert contract.ENV_COUNT_RECLAIMS not in _variables(made, "jobs-postprocess")
+    assert ENV_COUNT_RECLAIMS not in _variables(made, "jobs-postprocess")
     may = {s["Sid"] for s in made.policy(made.one(POLICY, "roles-postprocess"))}
     assert not may & {"WhichJobs", "WhatAttemptsBecame"}
     may = {s["Sid"] for s in made.policy(made.one(POLICY, "monitoring-notify-role"))}
@@ -80,13 +88,13 @@ def test_who_is_not_on_spot_asks_nothing() -> None:
 def test_in_a_chain_notify_asks_submit_which_knows_the_second_queue() -> None:
     made = leaving("batch")
     variables = made.one(FUNCTION, "pipeline-submit").inputs["environment"]["variables"]
-    queues = json.loads(variables[contract.ENV_JOB_QUEUES])
+    queues = json.loads(variables[ENV_JOB_QUEUES])
     other = made.one("aws:batch/jobQueue:JobQueue", "queues-other").outputs["arn"]
     assert queues["fallback"] == other
-    assert json.loads(variables[contract.ENV_JOB_DEFINITIONS])["fallback"]["shards"] == 3
+    assert json.loads(variables[ENV_JOB_DEFINITIONS])["fallback"]["shards"] == 3
     submit = made.one(FUNCTION, "pipeline-submit").outputs["arn"]
     notify = made.one(FUNCTION, "monitoring-notify").inputs["environment"]["variables"]
-    assert notify[contract.ENV_SUBMIT_FUNCTION] == submit
+    assert notify[ENV_SUBMIT_FUNCTION] == submit
     statements = {s["Sid"]: s for s in made.policy(made.one(POLICY, "monitoring-notify-role"))}
     assert statements["BeginAgain"]["Resource"] == [submit]
     submits = {s["Sid"]: s for s in made.policy(made.one(POLICY, "pipeline-submit-role"))}
@@ -108,7 +116,7 @@ def test_the_state_machine_goes_on_after_a_loss_alone() -> None:
     assert (None, "JobFailed") in following  # an exit code of its own
     made = leaving("step-functions")
     assert (
-        contract.ENV_SUBMIT_FUNCTION
+        ENV_SUBMIT_FUNCTION
         not in (made.one(FUNCTION, "monitoring-notify").inputs["environment"]["variables"])
     )
 
@@ -149,7 +157,7 @@ def test_the_watch_tells_those_that_want_to_know(answers: str, tmp_path: Path) -
         "docker",
         f"""case "$1" in
 ps) echo listens; echo deaf;;
-inspect) [ "$4" = listens ] && echo {contract.ENV_RECLAIM_SIGNAL}=SIGWINCH; echo OTHER=1;;
+inspect) [ "$4" = listens ] && echo {ENV_RECLAIM_SIGNAL}=SIGWINCH; echo OTHER=1;;
 kill) echo "$*" >> {log};;
 esac""",
     )

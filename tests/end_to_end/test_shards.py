@@ -19,8 +19,8 @@ from cli.serving import endpoint_of
 from localcloud.deployment.stack_file import read_stack
 from tests.end_to_end.conftest import Stack
 from tests.localcloud.conftest import until
-from workloads import contract
 from workloads.contract import Run
+from workloads.variables import ENV_RANKS_PER_NODE, ENV_RUN_ID, ENV_SHARDS
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -87,9 +87,9 @@ def _digest_of_one_rank(stack: Stack, run: Run) -> str:
     """
     batch, outputs = stack.ready.client("batch"), stack.ready.outputs
     variables = {
-        contract.ENV_RUN_ID: run.run_id,
-        contract.ENV_SHARDS: "1",
-        contract.ENV_RANKS_PER_NODE: "1",
+        ENV_RUN_ID: run.run_id,
+        ENV_SHARDS: "1",
+        ENV_RANKS_PER_NODE: "1",
     }
     job = batch.submit_job(
         jobName="one-rank",

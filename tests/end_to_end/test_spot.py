@@ -24,6 +24,7 @@ from tests.end_to_end.conftest import Stack
 from tests.localcloud.conftest import until
 from workloads import contract
 from workloads.contract import Run
+from workloads.variables import ENV_RUN_ID, ENV_SHARDS
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -89,7 +90,7 @@ def stack(
 
 def _digest_of_one_rank(stack: Stack, run: Run) -> str:
     batch, outputs = stack.ready.client("batch"), stack.ready.outputs
-    variables = {contract.ENV_RUN_ID: run.run_id, contract.ENV_SHARDS: "1"}
+    variables = {ENV_RUN_ID: run.run_id, ENV_SHARDS: "1"}
     job = batch.submit_job(
         jobName="one-rank",
         jobQueue=outputs["stage_queues"]["analysis"],

@@ -17,6 +17,7 @@ from tests.end_to_end.conftest import SHARES_THE_STACK, SharedStack, Stack
 from tests.localcloud.conftest import until
 from workloads import contract
 from workloads.contract import STAGES, Run, Upload
+from workloads.variables import ENV_DEADLINE_HOURS
 
 pytestmark = [pytest.mark.timeout(600), SHARES_THE_STACK]
 
@@ -209,7 +210,7 @@ def test_a_run_that_is_late_is_stopped_and_told_once(
     variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     functions.update_function_configuration(
         FunctionName=name,
-        Environment={"Variables": {**variables, contract.ENV_DEADLINE_HOURS: "0"}},
+        Environment={"Variables": {**variables, ENV_DEADLINE_HOURS: "0"}},
     )
     stack.ready.cloud.batch.withhold_capacity("*")
     try:

@@ -16,6 +16,7 @@ from components.user_data import user_data
 from tests.localcloud.conftest import Stage, until
 from tests.localcloud.test_instance_metadata import template
 from workloads import contract
+from workloads.variables import ENV_RECLAIM_SIGNAL
 
 LISTENS = """
 import signal, sys, time
@@ -81,7 +82,7 @@ def _line(stage: Stage, job: str, attempt: int, beginning: str) -> str:
 
 
 def _listening(stage: Stage, queue: str, *, signal: str = "SIGWINCH") -> str:
-    environment = [{"name": contract.ENV_RECLAIM_SIGNAL, "value": signal}] if signal else []
+    environment = [{"name": ENV_RECLAIM_SIGNAL, "value": signal}] if signal else []
     definition = stage.python(LISTENS, environment=environment, definition=RETRY)
     job = stage.submit(queue, definition)
     _line(stage, job, 0, "listening")

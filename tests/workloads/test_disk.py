@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import pytest
 
-from workloads import contract
 from workloads.analysis.unit_files import UnitFiles
 from workloads.records import Unit
 from workloads.runtime import disk
 from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_NO_SPACE, StageError, no_space
+from workloads.variables import ENV_DISK_HINT, ENV_SCRATCH_PATH, ENV_TABLES_PATH
 
 MIB = 1 << 20
 
@@ -31,7 +31,7 @@ class Usage(NamedTuple):
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(contract.ENV_SCRATCH_PATH, str(tmp_path))
+    monkeypatch.setenv(ENV_SCRATCH_PATH, str(tmp_path))
     return tmp_path
 
 
@@ -52,7 +52,7 @@ def test_temporary_files_of_a_job_and_its_children_lie_on_the_scratch_disk_and_g
 
 
 def test_without_scratch_nothing_changes(monkeypatch) -> None:
-    monkeypatch.delenv(contract.ENV_SCRATCH_PATH, raising=False)
+    monkeypatch.delenv(ENV_SCRATCH_PATH, raising=False)
     before = tempfile.gettempdir()
     with disk.own_directory():
         assert tempfile.gettempdir() == before
@@ -89,7 +89,7 @@ def test_what_a_killed_job_left_is_taken_away_and_what_another_uses_stays(scratc
 @pytest.mark.parametrize("make", [Path.touch, lambda _: None], ids=["a file", "nothing"])
 def test_a_disk_that_is_not_there_is_one_sentence(make, tmp_path, monkeypatch) -> None:
     make(tmp_path / "scratch")
-    monkeypatch.setenv(contract.ENV_SCRATCH_PATH, str(tmp_path / "scratch"))
+    monkeypatch.setenv(ENV_SCRATCH_PATH, str(tmp_path / "scratch"))
     with pytest.raises(StageError, match="scratch disk is not there") as told, disk.own_directory():
         pass
     assert told.value.exit_code == EXIT_ENVIRONMENT
@@ -98,7 +98,7 @@ def test_a_disk_that_is_not_there_is_one_sentence(make, tmp_path, monkeypatch) -
 
 def test_what_does_not_fit_is_refused_before_it_is_begun(monkeypatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100 * MIB, 90 * MIB, 10 * MIB))
-    monkeypatch.setenv(contract.ENV_DISK_HINT, "raise environments.gpu.scratch.size_gib")
+    monkeypatch.setenv(ENV_DISK_HINT, "raise environments.gpu.scratch.size_gib")
     disk.require(10 * MIB, "the units")
     with pytest.raises(StageError) as told:
         disk.require(10 * MIB + 1, "the units")
@@ -121,8 +121,8 @@ def test_what_does_not_fit_is_refused_before_it_is_begun(monkeypatch) -> None:
     ],
 )
 def test_the_setting_that_is_named_is_that_of_the_path(path, hint, monkeypatch) -> None:
-    monkeypatch.delenv(contract.ENV_DISK_HINT, raising=False)
-    monkeypatch.setenv(contract.ENV_TABLES_PATH, "/mnt/tables")
+    monkeypatch.delenv(ENV_DISK_HINT, raising=False)
+    monkeypatch.setenv(ENV_TABLES_PATH, "/mnt/tables")
     assert hint in no_space(path).hint
 
 

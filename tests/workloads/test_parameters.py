@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from config.jobs import AnalysisJob
-from workloads import contract
 from workloads.contract import ContractError
 from workloads.parameters import AnalysisParameters
 from workloads.reading import record
+from workloads.variables import ENV_ANOMALY_NEIGHBOURS, ENV_EXACT_QUANTILES
 
 NAMES = tuple(AnalysisParameters.allowed())
 LEAST: dict[str, Any] = {
@@ -78,17 +78,17 @@ def test_defaults_are_those_of_the_config_but_for_the_mode():
 
 def test_a_wrong_variable_is_told_with_what_is_allowed():
     with pytest.raises(ContractError) as told:
-        AnalysisParameters.from_env({contract.ENV_ANOMALY_NEIGHBOURS: "257"})
+        AnalysisParameters.from_env({ENV_ANOMALY_NEIGHBOURS: "257"})
     assert (
         str(told.value)
         == "environment variable PIPELINE_ANOMALY_NEIGHBOURS is '257'; expected 'auto' or a whole"
         " number from 1 to 256"
     )
     with pytest.raises(ContractError, match=r"is 'maybe'; expected 'true' or 'false'$"):
-        AnalysisParameters.from_env({contract.ENV_EXACT_QUANTILES: "maybe"})
+        AnalysisParameters.from_env({ENV_EXACT_QUANTILES: "maybe"})
     flags = {"yes": True, "1": True, "true": True, "no": False, "0": False, "false": False}
     for text, value in flags.items():
-        found = AnalysisParameters.from_env({contract.ENV_EXACT_QUANTILES: text})
+        found = AnalysisParameters.from_env({ENV_EXACT_QUANTILES: text})
         assert found.exact_quantiles is value
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from workloads import contract
 from workloads.analysis.launch.child_node import ChildNode
 from workloads.analysis.launch.main_node import MainNode
 from workloads.analysis.launch.settings import LaunchSettings
@@ -16,6 +15,7 @@ from workloads.contract import Run
 from workloads.runtime import env
 from workloads.runtime.errors import StageError
 from workloads.runtime.stage import run_stage
+from workloads.variables import ENV_RESULTS_BUCKET
 
 if TYPE_CHECKING:
     from workloads.analysis.pipeline.partials import Success
@@ -41,7 +41,7 @@ def main(run: Run) -> dict[str, Any] | None:
     from workloads.analysis.pipeline.partials import Success, launched
     from workloads.runtime import s3
 
-    bucket = env.text(contract.ENV_RESULTS_BUCKET)
+    bucket = env.text(ENV_RESULTS_BUCKET)
     if shard.count == 1:
         return details(Success.from_json(s3.get_bytes(bucket, run.success_key)))
     stored = s3.get_with_etag(bucket, run.success_key)

@@ -12,8 +12,8 @@ from workloads.analysis.knn.pairs import PairBackend
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import Floats, Integers, Moments
 from workloads.analysis.profile.sketch import Sketch
-from workloads.contract import ENV_ARRAY_BACKEND
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
+from workloads.variables import ENV_ARRAY_BACKEND
 
 BACKENDS: Final = ("numpy", "cupy")
 

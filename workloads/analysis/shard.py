@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from workloads import contract
 from workloads.analysis.tree import share
 from workloads.runtime import env
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
+from workloads.variables import ENV_SHARDS
 
 MOST_SHARDS: Final = 10_000
 """Children of an array job that AWS Batch takes (user guide, "Array jobs")."""
@@ -33,7 +33,7 @@ class Shard:
         Raises StageError where the number of shards and the index of the child do not belong
         together.
         """
-        count = env.whole(contract.ENV_SHARDS, default=1, low=1, high=MOST_SHARDS, environ=environ)
+        count = env.whole(ENV_SHARDS, default=1, low=1, high=MOST_SHARDS, environ=environ)
         index, size = batch.array_index, batch.array_size
         if (count > 1) != (index is not None) or (index or 0) >= count or size not in (None, count):
             child = (
@@ -43,7 +43,7 @@ class Shard:
             )
             child += f" of size {size}" if size is not None else ""
             raise StageError(
-                f"environment variable {contract.ENV_SHARDS} says {count}, but {child}",
+                f"environment variable {ENV_SHARDS} says {count}, but {child}",
                 hint=(
                     "submit the analysis with an array size of as many children as that variable"
                     " says; without an array size leave it out"

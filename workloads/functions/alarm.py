@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from workloads import contract, metrics
+from workloads import metrics
 from workloads.contract import ContractError
 from workloads.functions import clients, forms, slack
 from workloads.functions.alarm_details import details
 from workloads.functions.log import log
 from workloads.functions.notification_log import Notification, NotificationLog
 from workloads.functions.webhook import tell
+from workloads.variables import ENV_STACK
 
 _ALARM: Final = {
     "AlarmName": forms.TEXT,
@@ -109,7 +110,7 @@ def alarm_message(alarm: Mapping[str, Any], *, details: Sequence[str] = ()) -> s
         slack.header(title),
         slack.fields(
             [
-                ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
+                ("Stack", slack.code(os.environ.get(ENV_STACK, "?"))),
                 ("Alarm", slack.code(name)),
                 (
                     "State",

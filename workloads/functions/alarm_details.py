@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from workloads import contract, metrics
 from workloads.formats import dollars
 from workloads.functions.log import log
+from workloads.variables import ENV_STACK
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -72,7 +73,7 @@ def _costs(alarm: Mapping[str, Any], *, period: int) -> list[str]:
 
 
 def _usd_per_hour(end: datetime, period: int, *, environment: str | None = None) -> float | None:
-    dimensions = {metrics.STACK: contract.require_env(contract.ENV_STACK)}
+    dimensions = {metrics.STACK: contract.require_env(ENV_STACK)}
     if environment is not None:
         dimensions[metrics.ENVIRONMENT] = environment
     # two periods: CloudWatch begins them at whole minutes, the alarm where it wants

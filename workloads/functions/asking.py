@@ -10,6 +10,7 @@ from typing import Any
 
 from workloads import contract
 from workloads.functions import clients
+from workloads.variables import ENV_SUBMIT_FUNCTION
 
 
 def event_of(upload: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def ask(upload: Mapping[str, Any], **more: Any) -> None:
     Raises ContractError where the environment does not name it, and botocore's errors.
     """
     clients.functions().invoke(
-        FunctionName=contract.require_env(contract.ENV_SUBMIT_FUNCTION),
+        FunctionName=contract.require_env(ENV_SUBMIT_FUNCTION),
         InvocationType="Event",
         Payload=json.dumps(event_of(upload, **more)).encode(),
     )

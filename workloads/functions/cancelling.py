@@ -12,12 +12,12 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from workloads import contract
 from workloads.contract import Run
 from workloads.functions import clients, ending, forms, run_messages, slack
 from workloads.functions.reasons import AGAIN, Cause, for_run
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
+from workloads.variables import ENV_STACK
 
 _REQUEST: Final = {
     "detail": {
@@ -78,7 +78,7 @@ def _message(
             *run_messages.explanation(cause),
             slack.fields(
                 [
-                    ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
+                    ("Stack", slack.code(os.environ.get(ENV_STACK, "?"))),
                     ("Run", slack.code(run.run_id)),
                     ("Attempt", str(int(item.get("attempt") or 1))),
                     ("Cost so far", slack.escape(str(spending or "not known"))),

@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from workloads import contract
 from workloads.runtime import s3
+from workloads.variables import ENV_TABLE
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def metrics_table() -> Table:
     """The metrics table. Raises ContractError where the environment does not name it."""
-    return _table(contract.require_env(contract.ENV_TABLE))
+    return _table(contract.require_env(ENV_TABLE))
 
 
 @functools.cache

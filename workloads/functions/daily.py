@@ -30,6 +30,7 @@ from workloads.functions.log import log
 from workloads.functions.progress import how_far
 from workloads.functions.state_items import ITEM
 from workloads.runtime.quoting import SHOWN, escaped
+from workloads.variables import ENV_INGEST_BUCKET
 
 _READ_AT_ONCE: Final = 100  # BatchGetItem takes no more
 _NAMED: Final = 10
@@ -130,7 +131,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     ):
         return {"outcome": "too early"}
     day, now_ms = settings.day(moment), int(time.time() * 1000)
-    files, others = _files(contract.require_env(contract.ENV_INGEST_BUCKET), table.name, day)
+    files, others = _files(contract.require_env(ENV_INGEST_BUCKET), table.name, day)
     missing = _missing(files, others, day, settings)
     late = (
         [file for file in files if file.state != "SUCCEEDED"]

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 
 from workloads import contract, metrics
+from workloads.variables import ENV_STACK
 
 _UNITS = {metrics.FRONT_WAITED: "Seconds", metrics.SECONDS: "Seconds", metrics.USD_PER_HOUR: "None"}
 
@@ -24,7 +25,7 @@ def publish(values: Mapping[str, float], *, at_ms: int, **dimension: str) -> Non
         at_ms: Milliseconds since the epoch.
         dimension: At most one besides the stack, by its name.
     """
-    dimensions = {metrics.STACK: contract.require_env(contract.ENV_STACK, os.environ), **dimension}
+    dimensions = {metrics.STACK: contract.require_env(ENV_STACK, os.environ), **dimension}
     described = [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in values]
     metadata = {
         "Timestamp": at_ms,

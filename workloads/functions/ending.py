@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from workloads import contract
 from workloads.contract import Run, RunState
 from workloads.formats import now
 from workloads.functions import clients, slack
@@ -20,6 +19,7 @@ from workloads.functions.state_items import NotificationLeasedError, standing
 from workloads.functions.states import RunStates
 from workloads.functions.webhook import tell
 from workloads.page import writing
+from workloads.variables import ENV_STACK
 
 _PATIENCE_SECONDS: Final = 45.0
 """How long an event that came twice waits for the invocation that tells of it: longer than Slack
@@ -58,7 +58,7 @@ def stack_to_name() -> str:
     """The stack's name as commands have to give it; empty in the rehearsal, which the command line
     finds by itself.
     """
-    return "" if "AWS_ENDPOINT_URL" in os.environ else os.environ.get(contract.ENV_STACK, "")
+    return "" if "AWS_ENDPOINT_URL" in os.environ else os.environ.get(ENV_STACK, "")
 
 
 def command(words: str) -> str:

@@ -20,6 +20,7 @@ from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
 from workloads.functions.reasons import AGAIN, STOP, Cause, for_run
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
+from workloads.variables import ENV_INPUT_KEY, ENV_STACK
 
 _AGAIN: Final = f"then begin the run again ({AGAIN})"
 _STOP_AND_AGAIN: Final = f"stop jobs of the run that are still there ({STOP}), {_AGAIN}"
@@ -128,7 +129,7 @@ def _message(
     *,
     region: str,
 ) -> slack.Message:
-    key = variables.get(contract.ENV_INPUT_KEY)
+    key = variables.get(ENV_INPUT_KEY)
     title = run_messages.title(run, key, "the run failed")
     page = f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{quote(str(detail['executionArn']))}"
     blocks = (
@@ -136,7 +137,7 @@ def _message(
         *run_messages.explanation(cause),
         slack.fields(
             [
-                ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
+                ("Stack", slack.code(os.environ.get(ENV_STACK, "?"))),
                 ("Run", slack.code(run.run_id)),
                 ("Execution", slack.code(str(detail["name"]))),
                 ("Cost so far", slack.escape(str(spending or "not known"))),

@@ -21,6 +21,7 @@ from workloads.formats import now
 from workloads.functions import clients
 from workloads.functions.state_items import Claim
 from workloads.functions.states import RunStates
+from workloads.variables import ENV_DEADLINE_HOURS, ENV_STATE_MACHINE_ARN
 
 CLOCK_SKEW_MS: Final = 60_000
 """Most difference between Lambda's clock and Batch's, when a job's createdAt is compared with the
@@ -40,16 +41,15 @@ class Settings:
         """Reads PIPELINE_STATE_MACHINE_ARN and _DEADLINE_HOURS; None where there is no state
         machine. Raises ContractError.
         """
-        arn = os.environ.get(contract.ENV_STATE_MACHINE_ARN, "")
+        arn = os.environ.get(ENV_STATE_MACHINE_ARN, "")
         if not arn:
             return None
-        text = contract.require_env(contract.ENV_DEADLINE_HOURS)
+        text = contract.require_env(ENV_DEADLINE_HOURS)
         try:
             hours = float(text)
         except ValueError as error:
             raise ContractError(
-                f"environment variable {contract.ENV_DEADLINE_HOURS} is {text!r}; expected a number"
-                " of hours"
+                f"environment variable {ENV_DEADLINE_HOURS} is {text!r}; expected a number of hours"
             ) from error
         return cls(state_machine_arn=arn, deadline_hours=hours)
 

@@ -22,6 +22,7 @@ from workloads.functions.losses import ends_elsewhere
 from workloads.functions.reasons import explain
 from workloads.functions.state_items import Claim, attempt_of
 from workloads.functions.states import RunStates
+from workloads.variables import ENV_SUBMIT_FUNCTION
 
 Outcome = Literal["fallback"]
 
@@ -72,7 +73,7 @@ def _ask(states: RunStates, run: Run, job_id: str, *, is_array: bool) -> bool:
     whose own code failed would fail again; its own event tells of it.
     """
     found: Mapping[str, Any] = states.get(run).get("upload") or {}
-    if not os.environ.get(contract.ENV_SUBMIT_FUNCTION) or not found.get("etag"):
+    if not os.environ.get(ENV_SUBMIT_FUNCTION) or not found.get("etag"):
         return False
     if is_array:
         batch = boto3.client("batch")

@@ -21,7 +21,6 @@ from typing import Any, Final, Self
 
 from boto3.dynamodb.conditions import Attr
 
-from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
 from workloads.formats import now
 from workloads.functions import arrays, asking, clients, forms, slack
@@ -30,6 +29,7 @@ from workloads.functions.state_items import CLAIMED, Claim, attempt_of
 from workloads.functions.states import RunStates
 from workloads.functions.webhook import tell
 from workloads.runtime.quoting import quoted
+from workloads.variables import ENV_MEMORY_GROWTH
 
 _REASON: Final = "OutOfMemoryError"
 """How ECS's reason begins (ECS developer guide, "Stopped tasks error messages")."""
@@ -53,7 +53,7 @@ def steps(stage: str | None) -> list[int]:
 
     Raises ContractError.
     """
-    name = contract.ENV_MEMORY_GROWTH
+    name = ENV_MEMORY_GROWTH
     found = forms.parsed(os.environ.get(name) or "{}", what=f"environment variable {name}")
     forms.check(found, _STEPS, what=f"environment variable {name}")
     return [int(each) for each in found.get(stage) or []]
@@ -178,7 +178,7 @@ class GrowingStates(RunStates):
         if not more:
             raise ContractError(
                 f"run {run.run_id}: there is no more memory for {stage} to ask for; the function"
-                f" has another {contract.ENV_MEMORY_GROWTH} than the one that asked"
+                f" has another {ENV_MEMORY_GROWTH} than the one that asked"
             )
         forms.check(item, CLAIMED, what=f"the state item of run {run.run_id}")
         earlier = STAGES[: STAGES.index(stage)]

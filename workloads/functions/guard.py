@@ -30,6 +30,7 @@ from workloads.functions.attempts import run_ms, spans
 from workloads.functions.ending import command
 from workloads.functions.log import log
 from workloads.functions.webhook import tell
+from workloads.variables import ENV_GUARD_LIMIT_USD, ENV_GUARD_QUEUE, ENV_GUARD_RATES
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -52,7 +53,7 @@ class Settings:
     queue_arn: str
     limit_usd: float
     rates: tuple[Mapping[str, float], ...]
-    """One for each environment of the queue; see contract.ENV_GUARD_RATES."""
+    """One for each environment of the queue; see ENV_GUARD_RATES."""
 
     @classmethod
     def from_env(cls) -> Self:
@@ -60,24 +61,24 @@ class Settings:
         try:
             rates = tuple(
                 {str(k): float(v) for k, v in each.items()}
-                for each in json.loads(contract.require_env(contract.ENV_GUARD_RATES))
+                for each in json.loads(contract.require_env(ENV_GUARD_RATES))
             )
-            limit_usd = float(contract.require_env(contract.ENV_GUARD_LIMIT_USD))
+            limit_usd = float(contract.require_env(ENV_GUARD_LIMIT_USD))
         except contract.ContractError:
             raise
         except (ValueError, TypeError, AttributeError) as error:
-            names = f"{contract.ENV_GUARD_RATES} or {contract.ENV_GUARD_LIMIT_USD}"
+            names = f"{ENV_GUARD_RATES} or {ENV_GUARD_LIMIT_USD}"
             raise contract.ContractError(
                 f"environment variable {names} is not of its form ({error}); deploy the stack again"
             ) from error
         if not rates or not 0 < limit_usd < math.inf:
             raise contract.ContractError(
-                f"{contract.ENV_GUARD_RATES} has {len(rates)} entries and"
-                f" {contract.ENV_GUARD_LIMIT_USD} is {limit_usd:g}; expected at least one entry and"
+                f"{ENV_GUARD_RATES} has {len(rates)} entries and"
+                f" {ENV_GUARD_LIMIT_USD} is {limit_usd:g}; expected at least one entry and"
                 " a limit above zero; deploy the stack again"
             )
         return cls(
-            queue_arn=contract.require_env(contract.ENV_GUARD_QUEUE),
+            queue_arn=contract.require_env(ENV_GUARD_QUEUE),
             limit_usd=limit_usd,
             rates=rates,
         )

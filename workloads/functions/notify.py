@@ -36,6 +36,7 @@ from workloads.functions.reasons import Cause, explain, for_run, is_cascade
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
 from workloads.functions.succeeded import tell_success
+from workloads.variables import ENV_INPUT_KEY, ENV_RESULTS_BUCKET, ENV_RUN_ID, ENV_STACK
 
 _CLOCK_SKEW_MS: Final = 2_000
 """Most difference between the machine that wrote the error record and Batch."""
@@ -179,10 +180,10 @@ def failure_message(
     is `known`, which an upload began, by our own command.
     """
     what = f"{stage or detail.get('jobName') or 'a job'} failed"
-    title = run_messages.title(run, _variable(detail, contract.ENV_INPUT_KEY), what)
+    title = run_messages.title(run, _variable(detail, ENV_INPUT_KEY), what)
     attempts = detail.get("attempts") or []
     facts = [
-        ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
+        ("Stack", slack.code(os.environ.get(ENV_STACK, "?"))),
         ("Run", slack.code(run.run_id)),
         ("Job", slack.code(str(detail["jobId"]))),
         ("Attempts", str(len(attempts))),
@@ -228,7 +229,7 @@ def _containers(detail: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _run_id(detail: dict[str, Any]) -> str:
     """The run id by environment, else by tag; empty where the job is not of the pipeline."""
-    return _variable(detail, contract.ENV_RUN_ID) or str(
+    return _variable(detail, ENV_RUN_ID) or str(
         (detail.get("tags") or {}).get(contract.RUN_ID_TAG) or ""
     )
 
@@ -271,7 +272,7 @@ def _error_record(
     """What the stage itself said when it failed; records that are older or begin otherwise are
     another attempt's or another shard's.
     """
-    bucket = contract.require_env(contract.ENV_RESULTS_BUCKET)
+    bucket = contract.require_env(ENV_RESULTS_BUCKET)
     client = boto3.client("s3")
     for candidate in (stage,) if stage else STAGES:
         try:

@@ -19,6 +19,7 @@ from workloads import contract
 from workloads.contract import ContractError
 from workloads.functions.dead_letters import DeadLetters, redeliver
 from workloads.functions.log import log
+from workloads.variables import ENV_REDRIVEN
 
 MOST_FAILURES: Final = 2
 """Failures after which a pass leaves a queue alone: Slack is still down. Not after one: a single
@@ -59,7 +60,7 @@ def redriven() -> dict[str, DeadLetters]:
 
     Raises ContractError where it is missing or not of its form.
     """
-    text = contract.require_env(contract.ENV_REDRIVEN)
+    text = contract.require_env(ENV_REDRIVEN)
     try:
         return {
             str(name): DeadLetters(queue_url=str(each["url"]), function=str(each["function"]))
@@ -67,7 +68,7 @@ def redriven() -> dict[str, DeadLetters]:
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ContractError(
-            f"environment variable {contract.ENV_REDRIVEN} is not of its form ({error!r}); deploy"
+            f"environment variable {ENV_REDRIVEN} is not of its form ({error!r}); deploy"
             " the stack again"
         ) from error
 

@@ -27,6 +27,7 @@ from workloads.functions.attempts import run_ms, spans
 from workloads.functions.log import log
 from workloads.functions.losses import Reclaimed, decimal, reclaimed, together
 from workloads.functions.states import RunStates
+from workloads.variables import ENV_STAGE_PRICES
 
 _FALLBACK = "fallback"
 
@@ -196,8 +197,8 @@ def _prices() -> dict[str, float]:
     try:
         return {
             str(job): float(usd)
-            for job, usd in json.loads(os.environ.get(contract.ENV_STAGE_PRICES) or "{}").items()
+            for job, usd in json.loads(os.environ.get(ENV_STAGE_PRICES) or "{}").items()
         }
     except (ValueError, TypeError, AttributeError) as error:
-        log("prices not known", reason=f"{contract.ENV_STAGE_PRICES}: {error}")
+        log("prices not known", reason=f"{ENV_STAGE_PRICES}: {error}")
         return {}

@@ -31,6 +31,12 @@ from workloads.functions.refused import tell_refused
 from workloads.functions.state_items import Claim, ClaimLostError
 from workloads.functions.states import RunStates
 from workloads.runtime.quoting import escaped, quoted
+from workloads.variables import (
+    ENV_JOB_DEFINITIONS,
+    ENV_JOB_QUEUES,
+    ENV_SHARDS,
+    ENV_SHARE_IDENTIFIERS,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
@@ -87,15 +93,15 @@ class Settings:
 
         Raises ContractError.
         """
-        queues = _stage_map(contract.ENV_JOB_QUEUES, required=True)
-        definitions = _stage_map(contract.ENV_JOB_DEFINITIONS, required=True)
-        shares = _stage_map(contract.ENV_SHARE_IDENTIFIERS, required=False)
+        queues = _stage_map(ENV_JOB_QUEUES, required=True)
+        definitions = _stage_map(ENV_JOB_DEFINITIONS, required=True)
+        shares = _stage_map(ENV_SHARE_IDENTIFIERS, required=False)
         targets: dict[str, JobTarget] = {}
         for stage in (*STAGES, *([_FALLBACK] if _FALLBACK in definitions else [])):
             definition = definitions[stage]
             if not isinstance(definition, dict) or not isinstance(definition.get("name"), str):
                 raise ContractError(
-                    f"environment variable {contract.ENV_JOB_DEFINITIONS}: {stage} is"
+                    f"environment variable {ENV_JOB_DEFINITIONS}: {stage} is"
                     f' {definition!r}; expected {{"name": "<ARN without revision>", "multi_node":'
                     " false}"
                 )
@@ -328,7 +334,7 @@ def _request(
             tags[contract.FALLBACK_TAG] = contract.FALLBACK_BY_NOTIFY
     variables = run.job_environment(upload)
     if stage == "analysis":
-        variables[contract.ENV_SHARDS] = str(
+        variables[ENV_SHARDS] = str(
             target.shards
         )  # of this very job, whatever the newest job definition says
     overrides: dict[str, Any] = {

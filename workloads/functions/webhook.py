@@ -8,9 +8,9 @@ import os
 
 import boto3
 
-from workloads import contract
 from workloads.functions import slack
 from workloads.functions.log import log
+from workloads.variables import ENV_SLACK_WEBHOOK_SECRET_ARN
 
 
 def tell(message: slack.Message) -> bool:
@@ -20,11 +20,11 @@ def tell(message: slack.Message) -> bool:
     Raises SlackError where Slack does not take it, and botocore's errors where the secret cannot be
     read.
     """
-    secret_arn = os.environ.get(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, "").strip()
+    secret_arn = os.environ.get(ENV_SLACK_WEBHOOK_SECRET_ARN, "").strip()
     if not secret_arn:
         log(
             "slack not told",
-            reason=f"{contract.ENV_SLACK_WEBHOOK_SECRET_ARN} is empty: the stack has no webhook",
+            reason=f"{ENV_SLACK_WEBHOOK_SECRET_ARN} is empty: the stack has no webhook",
         )
         return False
     url = (

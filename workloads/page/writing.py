@@ -26,6 +26,7 @@ from workloads.page.rows import Row, from_json
 from workloads.run_index import RunIndex
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
+from workloads.variables import ENV_CONSOLE_URL, ENV_RESULTS_BUCKET, ENV_STACK, ENV_TABLE
 
 _ATTEMPTS: Final = 12
 _FIRST_WAIT_SECONDS: Final = 0.05
@@ -46,8 +47,8 @@ def refresh(run: Run, dynamodb: Any) -> str:
     next run makes it whole, and `batchref ui` needs none.
     """
     try:
-        bucket = contract.require_env(contract.ENV_RESULTS_BUCKET)
-        table = contract.require_env(contract.ENV_TABLE)
+        bucket = contract.require_env(ENV_RESULTS_BUCKET)
+        table = contract.require_env(ENV_TABLE)
         pages = Pages(index=RunIndex(client=dynamodb, table=table))
         until, look = time.monotonic() + _MOST_SECONDS, pages.look()
         months = _months(bucket, run.date[:6])
@@ -75,12 +76,12 @@ def _refresh(
         if attempt and own == known.get(run.run_id):
             return "written by the end of another run"
         page = Page(
-            stack=os.environ.get(contract.ENV_STACK, "").strip() or "?",
+            stack=os.environ.get(ENV_STACK, "").strip() or "?",
             rows=rows,
             month=month,
             months=months,
             made_ms=int(time.time() * 1000),
-            console=os.environ.get(contract.ENV_CONSOLE_URL, "").strip(),
+            console=os.environ.get(ENV_CONSOLE_URL, "").strip(),
         )
         try:
             s3.put_if_unchanged(

@@ -21,6 +21,7 @@ from workloads.functions.state_items import NotificationLeasedError
 from workloads.functions.states import RunStates
 from workloads.runtime import s3
 from workloads.runtime.errors import EXIT_AWS, StageError
+from workloads.variables import ENV_SLACK_WEBHOOK_URL
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def tell(states: RunStates, run: Run, message: slack.Message, *, stack: str) -> 
     Raises StageError where neither takes the message: nobody would ever hear of the run, so the job
     has to fail, which an alarm tells.
     """
-    url = os.environ.get(contract.ENV_SLACK_WEBHOOK_URL, "").strip()
+    url = os.environ.get(ENV_SLACK_WEBHOOK_URL, "").strip()
     if not url:
         return "not configured"
     try:

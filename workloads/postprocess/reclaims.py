@@ -11,12 +11,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from workloads import contract
 from workloads.contract import Run
 from workloads.functions import arrays
 from workloads.functions.losses import Reclaimed, reclaimed, together
 from workloads.functions.states import RunStates
 from workloads.runtime import env
+from workloads.variables import ENV_COUNT_RECLAIMS
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def look(run: Run, states: RunStates, usd_per_hour: Mapping[str, float]) -> Pric
         states: the state items, which name its jobs.
         usd_per_hour: by stage, and of `fallback`.
     """
-    if not env.flag(contract.ENV_COUNT_RECLAIMS, default=False):
+    if not env.flag(ENV_COUNT_RECLAIMS, default=False):
         return Priced(usd_per_hour=usd_per_hour, reclaimed=None)
     try:
         item = states.get(run)

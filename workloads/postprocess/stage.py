@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from workloads import contract
 from workloads.analysis.outliers.result import load_anomalies
 from workloads.analysis.pipeline.partials import load_profile, load_success
 from workloads.contract import Run, Stage
@@ -45,6 +44,14 @@ from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.beginning import beginning
 from workloads.runtime.errors import EXIT_REFUSED, StageError
 from workloads.runtime.prices import prices
+from workloads.variables import (
+    ENV_CONSOLE_URL,
+    ENV_INTERMEDIATE_BUCKET,
+    ENV_RESULTS_BUCKET,
+    ENV_SHOW_VALUES,
+    ENV_STACK,
+    ENV_TABLE,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -68,11 +75,11 @@ class Postprocess:
         """
         clock, started_at = time.monotonic(), datetime.now(UTC)
         intermediate, results = (
-            env.text(contract.ENV_INTERMEDIATE_BUCKET),
-            env.text(contract.ENV_RESULTS_BUCKET),
+            env.text(ENV_INTERMEDIATE_BUCKET),
+            env.text(ENV_RESULTS_BUCKET),
         )
-        table_name = env.text(contract.ENV_TABLE)
-        show_values = env.flag(contract.ENV_SHOW_VALUES, default=True)
+        table_name = env.text(ENV_TABLE)
+        show_values = env.flag(ENV_SHOW_VALUES, default=True)
         table = _table()
         priced = reclaims.look(run, RunStates(table), prices())
 
@@ -177,7 +184,7 @@ class Postprocess:
 
         Raises StageError.
         """
-        states, results = RunStates(_table()), env.text(contract.ENV_RESULTS_BUCKET)
+        states, results = RunStates(_table()), env.text(ENV_RESULTS_BUCKET)
         finished_at = now()
         if not states.succeed(
             run,
@@ -188,10 +195,9 @@ class Postprocess:
             return {"slack": "not told: somebody cancelled the run, and that was told"}
         page = writing.refresh(run, boto3.client("dynamodb"))
         console_url, stack = (
-            os.environ.get(name, "").strip()
-            for name in (contract.ENV_CONSOLE_URL, contract.ENV_STACK)
+            os.environ.get(name, "").strip() for name in (ENV_CONSOLE_URL, ENV_STACK)
         )
-        show_values = env.flag(contract.ENV_SHOW_VALUES, default=True)
+        show_values = env.flag(ENV_SHOW_VALUES, default=True)
         text = message.build(
             run,
             self._summary,
@@ -210,7 +216,7 @@ def main(run: Run) -> dict[str, Any]:
 
 
 def _table() -> Table:
-    return boto3.resource("dynamodb").Table(env.text(contract.ENV_TABLE))
+    return boto3.resource("dynamodb").Table(env.text(ENV_TABLE))
 
 
 def _stage_records(bucket: str, run: Run) -> dict[Stage, StageRecord]:

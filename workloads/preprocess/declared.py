@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final, Literal
 
-from workloads.contract import ENV_COLUMNS
 from workloads.names import dataset_of
 from workloads.preprocess import dates, infer
 from workloads.preprocess.columns import (
@@ -29,6 +28,7 @@ from workloads.preprocess.tally import Texts
 from workloads.records import ColumnUse
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
 from workloads.runtime.quoting import quoted
+from workloads.variables import ENV_COLUMNS
 
 DeclaredType = Literal["number", "date", "timestamp", "boolean", "text"]
 _FIELD: Final = "jobs.preprocess.columns"

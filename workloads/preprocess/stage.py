@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, cast, get_args
 
-from workloads import contract
 from workloads.contract import Run
 from workloads.preprocess import declared
 from workloads.preprocess.clean import Cleaned, RefusedError, Settings, clean
@@ -22,6 +21,19 @@ from workloads.preprocess.plan import Wishes
 from workloads.records import ColumnKind, Manifest
 from workloads.runtime import disk, env, memory, places, s3, s3_streams
 from workloads.runtime.errors import StageError
+from workloads.variables import (
+    ENV_COLUMNS,
+    ENV_INCOMPLETE_ROWS,
+    ENV_INGEST_BUCKET,
+    ENV_INPUT_KEY,
+    ENV_INPUT_VERSION_ID,
+    ENV_INTERMEDIATE_BUCKET,
+    ENV_MAX_REJECTED_PERCENT,
+    ENV_SHOW_VALUES,
+    ENV_TABLES_PATH,
+    ENV_UNIT_ROWS,
+    ENV_WRITE_CLEANED_CSV,
+)
 
 _MAX_UNIT_ROWS: Final = 1 << 24
 _PARQUET: Final = "application/vnd.apache.parquet"
@@ -49,36 +61,32 @@ class Job:
     def from_env(cls, run: Run, environ: Mapping[str, str] = os.environ) -> Self:
         """Reads the PIPELINE_* variables. Raises StageError with exit code 2."""
         return cls(
-            input_key=env.text(contract.ENV_INPUT_KEY, environ),
-            input_version_id=environ.get(contract.ENV_INPUT_VERSION_ID) or None,
-            ingest_bucket=env.text(contract.ENV_INGEST_BUCKET, environ),
-            intermediate_bucket=env.text(contract.ENV_INTERMEDIATE_BUCKET, environ),
-            write_cleaned_csv=env.flag(
-                contract.ENV_WRITE_CLEANED_CSV, default=False, environ=environ
-            ),
+            input_key=env.text(ENV_INPUT_KEY, environ),
+            input_version_id=environ.get(ENV_INPUT_VERSION_ID) or None,
+            ingest_bucket=env.text(ENV_INGEST_BUCKET, environ),
+            intermediate_bucket=env.text(ENV_INTERMEDIATE_BUCKET, environ),
+            write_cleaned_csv=env.flag(ENV_WRITE_CLEANED_CSV, default=False, environ=environ),
             settings=settings_from_env(environ, run.dataset),
-            tables_path=env.directory(contract.ENV_TABLES_PATH, environ),
+            tables_path=env.directory(ENV_TABLES_PATH, environ),
         )
 
 
 def settings_from_env(environ: Mapping[str, str] = os.environ, dataset: str = "") -> Settings:
     """How a file is cleaned, by the PIPELINE_* variables. Raises StageError with exit code 2."""
-    percent = env.number(
-        contract.ENV_MAX_REJECTED_PERCENT, default=20, low=0, high=100, environ=environ
-    )
+    percent = env.number(ENV_MAX_REJECTED_PERCENT, default=20, low=0, high=100, environ=environ)
     incomplete = env.choice(
-        contract.ENV_INCOMPLETE_ROWS, allowed=("reject", "keep"), default="reject", environ=environ
+        ENV_INCOMPLETE_ROWS, allowed=("reject", "keep"), default="reject", environ=environ
     )
     return Settings(
         unit_rows=env.whole(
-            contract.ENV_UNIT_ROWS, default=65_536, low=1, high=_MAX_UNIT_ROWS, environ=environ
+            ENV_UNIT_ROWS, default=65_536, low=1, high=_MAX_UNIT_ROWS, environ=environ
         ),
         incomplete_rows=cast("IncompleteRows", incomplete),
         max_rejected_percent=percent,
         wishes=Wishes(
-            columns=declared.from_json(environ.get(contract.ENV_COLUMNS, ""), dataset),
+            columns=declared.from_json(environ.get(ENV_COLUMNS, ""), dataset),
             incomplete_percent=percent,
-            show_values=env.flag(contract.ENV_SHOW_VALUES, default=True, environ=environ),
+            show_values=env.flag(ENV_SHOW_VALUES, default=True, environ=environ),
         ),
     )
 

@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from workloads import contract
 from workloads.runtime import env
 from workloads.runtime.errors import (
     EXIT_ENVIRONMENT,
@@ -26,6 +25,7 @@ from workloads.runtime.errors import (
     free_bytes,
     no_space,
 )
+from workloads.variables import ENV_SCRATCH_PATH
 
 _PREFIX: Final = "job-"
 
@@ -37,7 +37,7 @@ def own_directory(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
 
     Raises StageError where the disk is not there, or is full.
     """
-    root = env.directory(contract.ENV_SCRATCH_PATH, environ)
+    root = env.directory(ENV_SCRATCH_PATH, environ)
     if root is None:
         yield
         return

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from workloads import contract
+from workloads.variables import ENV_CHECKPOINTS_PATH, ENV_DISK_HINT, ENV_TABLES_PATH
 
 EXIT_OK: Final = 0
 EXIT_REFUSED: Final = 1
@@ -117,13 +117,10 @@ def _hint(place: str) -> str:
     """
     if place.startswith("/dev/shm"):  # noqa: S108 - named, not written to
         return "raise shared_memory_mib of the stage"
-    volumes = [
-        os.environ.get(name, "")
-        for name in (contract.ENV_TABLES_PATH, contract.ENV_CHECKPOINTS_PATH)
-    ]
+    volumes = [os.environ.get(name, "") for name in (ENV_TABLES_PATH, ENV_CHECKPOINTS_PATH)]
     if any(each and f"{place}/".startswith(f"{each}/") for each in volumes):
         return "raise size_gib of storage.lustre, or delete files there"
-    return os.environ.get(contract.ENV_DISK_HINT) or (
+    return os.environ.get(ENV_DISK_HINT) or (
         "give the job a larger disk: ephemeral_storage_gib on Fargate, scratch or root_volume_gib"
         " of the environment on instances"
     )

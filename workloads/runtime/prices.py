@@ -7,9 +7,9 @@ import math
 import os
 from collections.abc import Mapping
 
-from workloads import contract
 from workloads.contract import STAGES
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
+from workloads.variables import ENV_STAGE_PRICES
 
 
 def prices(environ: Mapping[str, str] = os.environ) -> dict[str, float]:
@@ -17,9 +17,9 @@ def prices(environ: Mapping[str, str] = os.environ) -> dict[str, float]:
 
     Raises StageError where it is set and wrong.
     """
-    text = environ.get(contract.ENV_STAGE_PRICES, "").strip() or "{}"
+    text = environ.get(ENV_STAGE_PRICES, "").strip() or "{}"
     problem = (
-        f"environment variable {contract.ENV_STAGE_PRICES} is {text[:200]!r}; expected a JSON"
+        f"environment variable {ENV_STAGE_PRICES} is {text[:200]!r}; expected a JSON"
         " object stage -> US dollars per hour"
     )
     try:

@@ -33,6 +33,7 @@ from workloads.runtime.errors import (
     exhausted,
 )
 from workloads.runtime.quoting import escaped
+from workloads.variables import ENV_RECLAIM_SIGNAL, ENV_RESULTS_BUCKET, ENV_RUN_ID
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +64,13 @@ def run_stage(
     clock = time.monotonic()
     started_at = now()
     signal.signal(signal.SIGTERM, _terminate)
-    leaves_at = os.environ.get(contract.ENV_RECLAIM_SIGNAL, "")
+    leaves_at = os.environ.get(ENV_RECLAIM_SIGNAL, "")
     if leaves_at in signal.Signals.__members__:
         signal.signal(signal.Signals[leaves_at], _leave)
     try:
         batch = BatchEnv.read()
-        run = Run(env.text(contract.ENV_RUN_ID))
-        results_bucket = env.text(contract.ENV_RESULTS_BUCKET)
+        run = Run(env.text(ENV_RUN_ID))
+        results_bucket = env.text(ENV_RESULTS_BUCKET)
     except (StageError, ContractError) as error:
         print(f"{stage}: {error}", file=sys.stderr)  # noqa: T201 - there is no run yet to log under
         return EXIT_ENVIRONMENT

@@ -11,11 +11,11 @@ import pytest
 
 from tests.workloads.analysis.tables import Columns, lines_object, run_of, write_table
 from tests.workloads.analysis.watched_server import Watch, served
-from workloads import contract
 from workloads.analysis.pipeline.partials import Success, load_profile, load_success
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
 from workloads.records import ColumnUse, Manifest
+from workloads.variables import ENV_INTERMEDIATE_BUCKET, ENV_RESULTS_BUCKET
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -88,8 +88,8 @@ def serve() -> Iterator[Store]:
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": "us-east-1",
-            contract.ENV_INTERMEDIATE_BUCKET: MIDDLE,
-            contract.ENV_RESULTS_BUCKET: RESULTS,
+            ENV_INTERMEDIATE_BUCKET: MIDDLE,
+            ENV_RESULTS_BUCKET: RESULTS,
         }
         s3 = boto3.client(
             "s3",

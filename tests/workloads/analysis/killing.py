@@ -20,9 +20,15 @@ import psutil
 from tests.workloads.analysis.conftest import RESULTS, Store
 from tests.workloads.analysis.mpirun_program import environment
 from tests.workloads.analysis.watched_server import Choice
-from workloads import contract
 from workloads.analysis.launch import mpirun
 from workloads.contract import Run
+from workloads.variables import (
+    ENV_CHECKPOINT_FLOOR_SECONDS,
+    ENV_CHECKPOINTS_PATH,
+    ENV_NODE_MTBF_HOURS,
+    ENV_RANKS_PER_NODE,
+    ENV_RUN_ID,
+)
 
 
 @dataclass
@@ -40,13 +46,13 @@ class Attempts:
     def start(self, ranks: int, *, to_be_killed: bool = True) -> subprocess.Popen[str]:
         self.number += 1
         often = {
-            contract.ENV_CHECKPOINT_FLOOR_SECONDS: "0.2",
-            contract.ENV_NODE_MTBF_HOURS: "0.00001",  # so that the floor counts
+            ENV_CHECKPOINT_FLOOR_SECONDS: "0.2",
+            ENV_NODE_MTBF_HOURS: "0.00001",  # so that the floor counts
         }
         environ = {
             **self.store.environ,
-            contract.ENV_RUN_ID: self.run.run_id,
-            contract.ENV_RANKS_PER_NODE: str(ranks),
+            ENV_RUN_ID: self.run.run_id,
+            ENV_RANKS_PER_NODE: str(ranks),
             **(often if to_be_killed else {}),
             "AWS_BATCH_JOB_ATTEMPT": str(self.number),
             **self.environ,
@@ -71,7 +77,7 @@ class Attempts:
     def checkpoint(self) -> dict[str, Any]:
         """What checkpoint.json says; of attempt 0 where there is none."""
         key = f"{self.prefix or self.run.checkpoints_prefix}checkpoint.json"
-        folder = self.environ.get(contract.ENV_CHECKPOINTS_PATH)
+        folder = self.environ.get(ENV_CHECKPOINTS_PATH)
         try:
             data = Path(folder, key).read_bytes() if folder else self.store.get(RESULTS, key)
         except (FileNotFoundError, self.store.s3.exceptions.NoSuchKey):

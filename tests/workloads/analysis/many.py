@@ -16,11 +16,20 @@ import numpy.typing as npt
 
 from tests.workloads.analysis import mpirun_program
 from tests.workloads.analysis.conftest import RESULTS, Store
-from workloads import contract
 from workloads.analysis.outliers.result import Anomalies, decode_scores, load_anomalies
 from workloads.analysis.pipeline.partials import Success
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
+from workloads.variables import (
+    ENV_ANOMALY_METRIC,
+    ENV_ANOMALY_MODE,
+    ENV_ANOMALY_NEIGHBOURS,
+    ENV_ANOMALY_SCALING,
+    ENV_ANOMALY_TOP,
+    ENV_BLOCK_MEMORY_MIB,
+    ENV_RANKS_PER_NODE,
+    ENV_RUN_ID,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +51,15 @@ class Job:
     @property
     def environ(self) -> dict[str, str]:
         return {
-            contract.ENV_RUN_ID: self.run.run_id,
-            contract.ENV_RANKS_PER_NODE: str(self.ranks),
+            ENV_RUN_ID: self.run.run_id,
+            ENV_RANKS_PER_NODE: str(self.ranks),
             "OMP_NUM_THREADS": str(self.threads),
-            contract.ENV_ANOMALY_MODE: self.mode,
-            contract.ENV_ANOMALY_METRIC: self.metric,
-            contract.ENV_ANOMALY_SCALING: self.scaling,
-            contract.ENV_ANOMALY_NEIGHBOURS: str(self.neighbours),
-            contract.ENV_ANOMALY_TOP: str(self.top),
-            contract.ENV_BLOCK_MEMORY_MIB: f"{self.block_memory_mib:.4f}",
+            ENV_ANOMALY_MODE: self.mode,
+            ENV_ANOMALY_METRIC: self.metric,
+            ENV_ANOMALY_SCALING: self.scaling,
+            ENV_ANOMALY_NEIGHBOURS: str(self.neighbours),
+            ENV_ANOMALY_TOP: str(self.top),
+            ENV_BLOCK_MEMORY_MIB: f"{self.block_memory_mib:.4f}",
             **self.more,
         }
 

@@ -13,12 +13,12 @@ from typing import cast
 
 from mpi4py import MPI
 
-from workloads import contract
 from workloads.analysis.pipeline.shard_run import OneShard
 from workloads.analysis.pipeline.table_run import WholeTable
 from workloads.analysis.progress import Progress, Stop
 from workloads.analysis.settings import Settings
 from workloads.runtime import logs
+from workloads.variables import ENV_RANKS_PER_NODE
 
 
 def main(wanted: Path, done: Path) -> None:
@@ -28,7 +28,7 @@ def main(wanted: Path, done: Path) -> None:
     for environ in json.loads(wanted.read_text()):
         os.environ.clear()
         os.environ.update(given | environ)
-        has_part = MPI.COMM_WORLD.rank < int(environ[contract.ENV_RANKS_PER_NODE])
+        has_part = MPI.COMM_WORLD.rank < int(environ[ENV_RANKS_PER_NODE])
         comm = cast(MPI.Intracomm, MPI.COMM_WORLD.Split(int(has_part), MPI.COMM_WORLD.rank))
         if has_part:
             settings = Settings.read()

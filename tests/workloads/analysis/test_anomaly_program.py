@@ -20,13 +20,13 @@ from tests.workloads.analysis.conftest import RESULTS, Store
 from tests.workloads.analysis.knn.tables import plain
 from tests.workloads.analysis.tables import FIRST_LINE
 from tests.workloads.analysis.test_program import run_stage
-from workloads import contract
 from workloads.analysis.outliers.result import decode_scores, load_anomalies
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.space.scaling import scaling
 from workloads.analysis.space.space import Space
 from workloads.contract import ContractError, Run
 from workloads.parameters import Metric, ScalingName
+from workloads.variables import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
 
 N = 20
 ROWS = 5_000
@@ -256,8 +256,8 @@ def test_the_plan_knows_the_memory_of_many_columns(store):
 def test_full_is_refused_where_it_is_too_dear_before_anything_is_written(store, values):
     run = store.put_table("too-dear", values, unit_rows=750)
     limits = {
-        contract.ENV_MAX_DOLLARS: "0.00001",
-        contract.ENV_STAGE_PRICES: '{"analysis": 220.16}',
+        ENV_MAX_DOLLARS: "0.00001",
+        ENV_STAGE_PRICES: '{"analysis": 220.16}',
     }
     done = run_stage(store, run, 2, PIPELINE_ANOMALY_MODE="full", **limits)
     assert done.returncode == 1, done.stdout + done.stderr

@@ -12,11 +12,11 @@ import pytest
 
 from tests.workloads.analysis.knn.tables import plain
 from tests.workloads.analysis.many import Found, Job, analyse, load
-from workloads import contract
 from workloads.analysis.pipeline.partials import Success
 from workloads.analysis.space.scaling import scaling
 from workloads.analysis.space.space import METRICS, Space
 from workloads.parameters import Metric
+from workloads.variables import ENV_CHECKPOINTS_PATH
 
 K, TOP = 5, 12
 pytestmark = pytest.mark.timeout(
@@ -107,7 +107,7 @@ class Both:
 @pytest.fixture(scope="module")
 def both(store, tmp_path_factory) -> Both:
     jobs: dict[Case, Job] = {}
-    kept = {contract.ENV_CHECKPOINTS_PATH: str(tmp_path_factory.mktemp("checkpoints"))}
+    kept = {ENV_CHECKPOINTS_PATH: str(tmp_path_factory.mktemp("checkpoints"))}
     for name, mode, metric in dict.fromkeys(
         [*((name, "full", metric) for name in TABLES for metric in METRICS), *SPREAD]
     ):

@@ -21,6 +21,14 @@ from workloads.analysis.launch.mpirun import ROOT
 from workloads.analysis.profile.exact import PROBABILITIES
 from workloads.contract import ContractError, Run
 from workloads.records import Manifest, StageRecord
+from workloads.variables import (
+    ENV_EXACT_QUANTILES,
+    ENV_INGEST_BUCKET,
+    ENV_INPUT_KEY,
+    ENV_RANKS_PER_NODE,
+    ENV_RUN_ID,
+    ENV_UNIT_ROWS,
+)
 
 
 def run_stage(
@@ -38,8 +46,8 @@ def run_stage(
             "HOME": os.environ.get("HOME", "/"),
             "PYTHONPATH": str(HIDDEN),
             **store.environ,
-            contract.ENV_RUN_ID: run.run_id,
-            contract.ENV_RANKS_PER_NODE: str(ranks),
+            ENV_RUN_ID: run.run_id,
+            ENV_RANKS_PER_NODE: str(ranks),
             "OMPI_MCA_mpi_yield_when_idle": "1",  # there may be more ranks than processors
             **environ,
         },
@@ -144,9 +152,9 @@ def test_a_csv_that_preprocess_cleaned(store):
     put = store.s3.put_object(Bucket=RESULTS, Key=key, Body=csv)
     run = Run(contract.Upload(bucket=RESULTS, key=key, etag=put["ETag"]).run_id)
     ingest = {
-        contract.ENV_INGEST_BUCKET: RESULTS,
-        contract.ENV_INPUT_KEY: key,
-        contract.ENV_UNIT_ROWS: "50",
+        ENV_INGEST_BUCKET: RESULTS,
+        ENV_INPUT_KEY: key,
+        ENV_UNIT_ROWS: "50",
     }
     cleaned = run_stage(store, run, 1, "preprocess", **ingest)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
@@ -161,7 +169,7 @@ def test_a_csv_that_preprocess_cleaned(store):
 
 
 def test_exact_quantiles_are_those_of_numpy_on_any_number_of_ranks(store, values, tmp_path):
-    exact = {contract.ENV_EXACT_QUANTILES: "true"}
+    exact = {ENV_EXACT_QUANTILES: "true"}
     jobs = [
         Job(
             run=store.put_table(f"quantiles-{ranks}", values, unit_rows=1_000),

@@ -15,8 +15,8 @@ from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
 from tests.workloads.analysis.many import Found, Job, analyse, load
-from workloads import contract
 from workloads.analysis.space.space import METRICS
+from workloads.variables import ENV_CHECKPOINTS_PATH
 
 LOADERS: dict[str, Any] = {
     name: getattr(datasets, f"load_{name.replace('-', '_')}")
@@ -58,7 +58,7 @@ def shrunk_inverse(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def found(store, tmp_path_factory) -> dict[tuple[str, str, str], Found]:
     """(table, metric, mode) -> what the stage has found."""
     jobs = {}
-    kept = {contract.ENV_CHECKPOINTS_PATH: str(tmp_path_factory.mktemp("checkpoints"))}
+    kept = {ENV_CHECKPOINTS_PATH: str(tmp_path_factory.mktemp("checkpoints"))}
     for name in LOADERS:
         for metric in METRICS:
             for mode in ("full", "top"):

@@ -19,13 +19,21 @@ from tests.workloads.analysis.killing import Attempts, kill_and_resume
 from tests.workloads.analysis.many import Job, analyse
 from tests.workloads.analysis.profile.serial import profile_of
 from tests.workloads.analysis.watched_server import Choice, Request, after, put
-from workloads import contract
 from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
 from workloads.analysis.tree import NodeId
 from workloads.records import Manifest
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
 from workloads.runtime.places import Bucket
+from workloads.variables import (
+    ENV_ANOMALY_MODE,
+    ENV_ANOMALY_NEIGHBOURS,
+    ENV_ANOMALY_TOP,
+    ENV_BLOCK_MEMORY_MIB,
+    ENV_CHECKPOINTS_PATH,
+    ENV_SCRATCH_PATH,
+    ENV_TABLES_PATH,
+)
 
 UNIT_ROWS = 250
 
@@ -40,9 +48,9 @@ def table(seed: int, rows: int = 5_000) -> np.ndarray:
 
 def environ_of(mode: str) -> dict[str, str]:
     return {
-        contract.ENV_ANOMALY_MODE: mode,
-        contract.ENV_ANOMALY_NEIGHBOURS: "10",
-        contract.ENV_ANOMALY_TOP: "20",
+        ENV_ANOMALY_MODE: mode,
+        ENV_ANOMALY_NEIGHBOURS: "10",
+        ENV_ANOMALY_TOP: "20",
     }
 
 
@@ -222,7 +230,7 @@ def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store, undisturbed):
 
     for key, data in left.items():
         store.s3.put_object(Bucket=RESULTS, Key=key, Body=data)
-    attempts.environ = {**FULL, contract.ENV_ANOMALY_NEIGHBOURS: "3"}
+    attempts.environ = {**FULL, ENV_ANOMALY_NEIGHBOURS: "3"}
     attempts.complete(2)
     assert "is about something else (neighbours differ); starting afresh" in attempts.logs[-1]
     assert store.success(run).digest != undisturbed.digests["full"]
@@ -236,8 +244,8 @@ def test_tables_and_checkpoints_on_a_volume_change_no_answer(store, undisturbed,
     copy.write_bytes(store.get(MIDDLE, run.table_key))
     kept = tmp_path / "checkpoints"
     mounts = {
-        contract.ENV_TABLES_PATH: str(tmp_path / "tables"),
-        contract.ENV_CHECKPOINTS_PATH: str(kept),
+        ENV_TABLES_PATH: str(tmp_path / "tables"),
+        ENV_CHECKPOINTS_PATH: str(kept),
     }
     attempts = Attempts(store, run, {**FULL, **mounts})
     attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
@@ -262,9 +270,9 @@ def test_units_on_a_scratch_disk_change_no_answer(store, tmp_path):
     plain.complete(1)
     run = store.put_table("on-scratch", values, unit_rows=500)
     scratch = {
-        contract.ENV_SCRATCH_PATH: str(tmp_path),
+        ENV_SCRATCH_PATH: str(tmp_path),
         "TMPDIR": str(tmp_path),
-        contract.ENV_BLOCK_MEMORY_MIB: "0.001",  # so that no unit stays in memory
+        ENV_BLOCK_MEMORY_MIB: "0.001",  # so that no unit stays in memory
     }
     Attempts(store, run, {**FULL, **scratch}).complete(2)
     assert store.success(run).digest == store.success(plain.run).digest

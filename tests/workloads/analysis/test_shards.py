@@ -17,16 +17,21 @@ from tests.workloads.analysis.many import Job, analyse_shards
 from tests.workloads.analysis.tables import run_of
 from tests.workloads.analysis.test_program import run_stage
 from tests.workloads.analysis.watched_server import after, put
-from workloads import contract
 from workloads.analysis import first_writer
 from workloads.analysis.pipeline.shard_store import ShardStore
 from workloads.contract import Run
 from workloads.records import StageRecord
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
+from workloads.variables import (
+    ENV_ANOMALY_MODE,
+    ENV_ANOMALY_NEIGHBOURS,
+    ENV_ANOMALY_TOP,
+    ENV_SHARDS,
+)
 
 COLUMNS, ROWS, UNIT_ROWS = 6, 6_100, 1_000
-TOP = {contract.ENV_ANOMALY_TOP: "15", contract.ENV_ANOMALY_NEIGHBOURS: "10"}
+TOP = {ENV_ANOMALY_TOP: "15", ENV_ANOMALY_NEIGHBOURS: "10"}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +48,7 @@ def child(index: int, shards: int, *, launch: str = "job", attempt: int = 1) -> 
         "AWS_BATCH_JOB_ID": f"{launch}:{index}",
         "AWS_BATCH_JOB_ARRAY_INDEX": str(index),
         "AWS_BATCH_JOB_ATTEMPT": str(attempt),
-        contract.ENV_SHARDS: str(shards),
+        ENV_SHARDS: str(shards),
     }
 
 
@@ -54,7 +59,7 @@ def run_child(
         store,
         run,
         ranks,
-        **{contract.ENV_ANOMALY_MODE: mode, **TOP, **child(index, shards, launch=launch)},
+        **{ENV_ANOMALY_MODE: mode, **TOP, **child(index, shards, launch=launch)},
     )
 
 
@@ -162,7 +167,7 @@ def test_a_killed_child_goes_on_by_itself_with_another_number_of_ranks_and_in_an
 ):
     run = store.put_table("killed-shard", values, unit_rows=400)
     whole = store.put_table("whole-shard", values, unit_rows=400)
-    mode = {contract.ENV_ANOMALY_MODE: "full", **TOP}
+    mode = {ENV_ANOMALY_MODE: "full", **TOP}
     assert run_stage(store, whole, 1, **mode).returncode == 0
 
     attempts = Attempts(
@@ -227,7 +232,7 @@ def test_a_damaged_part_is_named_and_computed_anew_and_two_last_shards_write_the
     ("environ", "sentence"),
     [
         (
-            {contract.ENV_SHARDS: "3"},
+            {ENV_SHARDS: "3"},
             "PIPELINE_SHARDS says 3, but this is no child of an array job",
         ),
         (
@@ -235,7 +240,7 @@ def test_a_damaged_part_is_named_and_computed_anew_and_two_last_shards_write_the
             "PIPELINE_SHARDS says 1, but this is child 1 of an array job",
         ),
         (
-            {"AWS_BATCH_JOB_ARRAY_INDEX": "3", contract.ENV_SHARDS: "3"},
+            {"AWS_BATCH_JOB_ARRAY_INDEX": "3", ENV_SHARDS: "3"},
             "PIPELINE_SHARDS says 3, but this is child 3 of an array job",
         ),
         (
@@ -243,14 +248,14 @@ def test_a_damaged_part_is_named_and_computed_anew_and_two_last_shards_write_the
             "PIPELINE_SHARDS says 2, but this is child 0 of an array job of size 3",
         ),
         (
-            {**child(0, 2), contract.ENV_ANOMALY_MODE: "off"},
+            {**child(0, 2), ENV_ANOMALY_MODE: "off"},
             "PIPELINE_SHARDS says 2, but PIPELINE_ANOMALY_MODE is 'off'",
         ),
     ],
 )
 def test_an_array_that_does_not_fit_its_variable_is_refused(store, values, environ, sentence):
     run = store.put_table("wrong-array", values[:, :100].copy(), unit_rows=50)
-    done = run_stage(store, run, 1, **{contract.ENV_ANOMALY_MODE: "top", **environ})
+    done = run_stage(store, run, 1, **{ENV_ANOMALY_MODE: "top", **environ})
     assert done.returncode == 2, done.stdout + done.stderr
     assert sentence in json.loads(store.get(RESULTS, run.error_key("analysis")))["error"]
     assert run.success_key not in store.keys(run.results_prefix)

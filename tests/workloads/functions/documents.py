@@ -9,6 +9,7 @@ from tests.workloads.functions.failed_jobs import CREATED_MS, RUN, attempt, even
 from workloads import contract, metrics
 from workloads.contract import Upload
 from workloads.functions import slack
+from workloads.variables import ENV_INPUT_KEY
 
 QUEUE = "arn:aws:batch:eu-west-1:123456789012:job-queue/gpu"
 
@@ -49,7 +50,7 @@ EXECUTION = {
 }
 INPUT = {
     "run_id": RUN.run_id,
-    "environment": [{"Name": contract.ENV_INPUT_KEY, "Value": UPLOAD.key}],
+    "environment": [{"Name": ENV_INPUT_KEY, "Value": UPLOAD.key}],
 }
 FINDINGS = {
     "detail-type": contract.RUN_SUCCEEDED_EVENT,

@@ -8,12 +8,13 @@ from tests.workloads.functions.metrics_table import metrics_table
 from workloads import contract
 from workloads.contract import Run, Upload
 from workloads.functions.states import RunStates
+from workloads.variables import ENV_RUN_ID
 
 RUN = Run("20260131-sales-0123456789ab")
 BUCKET, CREATED_MS = "results", 1_770_000_000_000
 ENVIRONMENT = [
     {"name": "PIPELINE_STACK", "value": "dev"},
-    {"name": contract.ENV_RUN_ID, "value": RUN.run_id},
+    {"name": ENV_RUN_ID, "value": RUN.run_id},
 ]
 
 

@@ -13,8 +13,8 @@ import pytest
 from moto import mock_aws
 
 from tests.support.metrics_table import table
-from workloads import contract
 from workloads.functions import clients
+from workloads.variables import ENV_SLACK_WEBHOOK_SECRET_ARN, ENV_TABLE
 
 TABLE = "metrics"
 
@@ -29,7 +29,7 @@ def aws_with_table(
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
     }
-    for name, value in {**credentials, contract.ENV_TABLE: TABLE, **environ}.items():
+    for name, value in {**credentials, ENV_TABLE: TABLE, **environ}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
@@ -39,7 +39,7 @@ def aws_with_table(
 def webhook_secret(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Keeps a Slack webhook as the stack does, and tells the functions where."""
     arn = boto3.client("secretsmanager").create_secret(Name="webhook", SecretString=url)["ARN"]
-    monkeypatch.setenv(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, arn)
+    monkeypatch.setenv(ENV_SLACK_WEBHOOK_SECRET_ARN, arn)
 
 
 def fresh_table() -> Any:

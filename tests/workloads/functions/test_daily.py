@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workloads.functions.metrics_table import aws_with_table
-from workloads import contract, metrics, names
+from workloads import metrics, names
 from workloads.contract import ContractError, Run, Upload
 from workloads.functions import daily
 from workloads.functions.states import RunStates
+from workloads.variables import ENV_INGEST_BUCKET, ENV_STACK, ENV_SUBMIT_FUNCTION
 
 BUCKET, DAY = "ingest", "20260331"
 SETTINGS = {
@@ -40,9 +41,9 @@ def told(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> daily.Settings:
 @pytest.fixture
 def world(monkeypatch, capsys):
     environ = {
-        contract.ENV_STACK: "dev",
-        contract.ENV_INGEST_BUCKET: BUCKET,
-        contract.ENV_SUBMIT_FUNCTION: "submit",
+        ENV_STACK: "dev",
+        ENV_INGEST_BUCKET: BUCKET,
+        ENV_SUBMIT_FUNCTION: "submit",
         metrics.ENV_DAILY: json.dumps(SETTINGS),
     }
     begun: list[str] = []

@@ -23,6 +23,12 @@ from workloads import contract
 from workloads.contract import ContractError, Run, Upload
 from workloads.functions import executions, notify, submit
 from workloads.functions.states import RunStates
+from workloads.variables import (
+    ENV_DEADLINE_HOURS,
+    ENV_INPUT_VERSION_ID,
+    ENV_RESULTS_BUCKET,
+    ENV_STATE_MACHINE_ARN,
+)
 
 UPLOAD = Upload(bucket="ingest", key="data/20260131/Sales EU.csv", etag="0123", version_id="v1")
 RUN = Run(UPLOAD.run_id)
@@ -35,14 +41,14 @@ CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A state machine that moto keeps without executing it."""
-    environ = {contract.ENV_DEADLINE_HOURS: "24", contract.ENV_RESULTS_BUCKET: "results"}
+    environ = {ENV_DEADLINE_HOURS: "24", ENV_RESULTS_BUCKET: "results"}
     with aws_with_table(monkeypatch, environ), slack_server() as server:
         webhook_secret(monkeypatch, server.url)
         role = "arn:aws:iam::123456789012:role/r"
         arn = boto3.client("stepfunctions").create_state_machine(
             name="m", definition=DEFINITION, roleArn=role
         )["stateMachineArn"]
-        monkeypatch.setenv(contract.ENV_STATE_MACHINE_ARN, arn)
+        monkeypatch.setenv(ENV_STATE_MACHINE_ARN, arn)
         yield arn
 
 
@@ -107,7 +113,7 @@ def test_one_execution_for_each_upload_however_often_its_event_comes(machine: st
     assert given["run_id"] == RUN.run_id
     assert given["key"] == RUN.state_key
     assert given["jobs"]["analysis"] == RUN.job_name("analysis")
-    assert {"Name": contract.ENV_INPUT_VERSION_ID, "Value": "v1"} in given["environment"]
+    assert {"Name": ENV_INPUT_VERSION_ID, "Value": "v1"} in given["environment"]
     state = _state()
     assert (state["state"], state["jobs"], state["attempt"], state["execution_arn"]) == (
         "SUBMITTED",
@@ -213,6 +219,6 @@ def test_a_deadline_that_is_no_number_is_said(
     machine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert machine
-    monkeypatch.setenv(contract.ENV_DEADLINE_HOURS, "soon")
+    monkeypatch.setenv(ENV_DEADLINE_HOURS, "soon")
     with pytest.raises(ContractError, match="expected a number of hours"):
         executions.Settings.from_env()

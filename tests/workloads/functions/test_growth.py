@@ -11,9 +11,9 @@ import boto3
 import pytest
 
 from tests.workloads.functions.failed_jobs import RUN, attempt, claim, event, states
-from workloads import contract
 from workloads.contract import ContractError
 from workloads.functions import clients, growth, notify
+from workloads.variables import ENV_MEMORY_GROWTH, ENV_SUBMIT_FUNCTION
 
 OUT_OF_MEMORY = attempt(137, "OutOfMemoryError: Container killed due to memory usage")
 STEPS = {"preprocess": [2048, 4096], "analysis": [65_536]}
@@ -53,8 +53,8 @@ def functions(world: Any, monkeypatch: pytest.MonkeyPatch) -> Functions:
     note(state="SUBMITTED", jobs={"preprocess": "job-1", "analysis": "a"})
     found = Functions()
     monkeypatch.setattr(clients, "functions", lambda: found)
-    monkeypatch.setenv(contract.ENV_SUBMIT_FUNCTION, "submit")
-    monkeypatch.setenv(contract.ENV_MEMORY_GROWTH, json.dumps(STEPS))
+    monkeypatch.setenv(ENV_SUBMIT_FUNCTION, "submit")
+    monkeypatch.setenv(ENV_MEMORY_GROWTH, json.dumps(STEPS))
     return found
 
 
@@ -149,6 +149,6 @@ def test_an_array_begins_again_when_all_of_it_has_ended(
 
 
 def test_steps_that_are_no_numbers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(contract.ENV_MEMORY_GROWTH, '{"preprocess": ["much"]}')
+    monkeypatch.setenv(ENV_MEMORY_GROWTH, '{"preprocess": ["much"]}')
     with pytest.raises(ContractError, match="PIPELINE_MEMORY_GROWTH is not of its form"):
         growth.steps("preprocess")

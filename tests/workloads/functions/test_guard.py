@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from workloads import contract
 from workloads.contract import ContractError
 from workloads.functions.guard import Settings, job_usd, stop_message
+from workloads.variables import ENV_GUARD_LIMIT_USD, ENV_GUARD_QUEUE, ENV_GUARD_RATES
 
 HOUR_MS = 3_600_000
 NOW_MS = 1_770_000_000_000
@@ -100,9 +100,9 @@ def test_what_a_job_has_cost(
 def test_settings_that_cannot_be_used_are_said(
     monkeypatch: pytest.MonkeyPatch, limit: str, rates: str, says: str
 ) -> None:
-    monkeypatch.setenv(contract.ENV_GUARD_QUEUE, "arn:aws:batch:us-east-1:1:job-queue/gpu")
-    monkeypatch.setenv(contract.ENV_GUARD_LIMIT_USD, limit)
-    monkeypatch.setenv(contract.ENV_GUARD_RATES, rates)
+    monkeypatch.setenv(ENV_GUARD_QUEUE, "arn:aws:batch:us-east-1:1:job-queue/gpu")
+    monkeypatch.setenv(ENV_GUARD_LIMIT_USD, limit)
+    monkeypatch.setenv(ENV_GUARD_RATES, rates)
     with pytest.raises(ContractError, match=says):
         Settings.from_env()
 

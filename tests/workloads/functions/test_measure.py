@@ -12,6 +12,7 @@ from workloads import contract, metrics
 from workloads.contract import ContractError
 from workloads.functions import arrays, measure
 from workloads.functions.measure import Environment, Measured
+from workloads.variables import ENV_STACK
 
 NOW_MS = 1_770_000_000_000
 QUEUE, EC2, FARGATE = "arn:q", "arn:ec2", "arn:fargate"
@@ -76,7 +77,7 @@ def published(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     """Metric and value by the last dimension's value, of all lines in the embedded metric
     format.
     """
-    monkeypatch.setenv(contract.ENV_STACK, "dev")
+    monkeypatch.setenv(ENV_STACK, "dev")
 
     def read() -> dict[tuple[str, str], float]:
         found = {}

@@ -53,6 +53,20 @@ from workloads.functions import (
     state_items,
     submit,
 )
+from workloads.variables import (
+    ENV_GUARD_LIMIT_USD,
+    ENV_GUARD_QUEUE,
+    ENV_GUARD_RATES,
+    ENV_INGEST_BUCKET,
+    ENV_JOB_DEFINITIONS,
+    ENV_JOB_QUEUES,
+    ENV_MEMORY_GROWTH,
+    ENV_REDRIVEN,
+    ENV_RESULTS_BUCKET,
+    ENV_SLACK_WEBHOOK_SECRET_ARN,
+    ENV_STACK,
+    ENV_SUBMIT_FUNCTION,
+)
 
 MUTATIONS = 600
 """Of each kind."""
@@ -159,20 +173,20 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
         "begins": True,
     }
     for name, value in {
-        contract.ENV_STACK: "dev",
-        contract.ENV_RESULTS_BUCKET: "results",
-        contract.ENV_INGEST_BUCKET: "ingest",
-        contract.ENV_SUBMIT_FUNCTION: "submit",
-        contract.ENV_SLACK_WEBHOOK_SECRET_ARN: "arn:secret",
-        contract.ENV_JOB_QUEUES: json.dumps(by_stage),
-        contract.ENV_JOB_DEFINITIONS: json.dumps(
+        ENV_STACK: "dev",
+        ENV_RESULTS_BUCKET: "results",
+        ENV_INGEST_BUCKET: "ingest",
+        ENV_SUBMIT_FUNCTION: "submit",
+        ENV_SLACK_WEBHOOK_SECRET_ARN: "arn:secret",
+        ENV_JOB_QUEUES: json.dumps(by_stage),
+        ENV_JOB_DEFINITIONS: json.dumps(
             {stage: {"name": "arn:d", "multi_node": False} for stage in contract.STAGES}
         ),
-        contract.ENV_MEMORY_GROWTH: json.dumps({"preprocess": [2048, 4096]}),
-        contract.ENV_GUARD_QUEUE: QUEUE,
-        contract.ENV_GUARD_RATES: json.dumps([{"vcpu": 1.0, "gib": 1.0}]),
-        contract.ENV_GUARD_LIMIT_USD: "5",
-        contract.ENV_REDRIVEN: "{}",
+        ENV_MEMORY_GROWTH: json.dumps({"preprocess": [2048, 4096]}),
+        ENV_GUARD_QUEUE: QUEUE,
+        ENV_GUARD_RATES: json.dumps([{"vcpu": 1.0, "gib": 1.0}]),
+        ENV_GUARD_LIMIT_USD: "5",
+        ENV_REDRIVEN: "{}",
         metrics.ENV_DAILY: json.dumps(day),
         metrics.ENV_MEASURED: json.dumps({"queues": {"gpu": QUEUE}, "environments": {}}),
     }.items():

@@ -28,6 +28,7 @@ from workloads.functions import arrays, ending, notify, slack
 from workloads.functions.reasons import Cause, explain, is_cascade
 from workloads.functions.state_items import NotificationLeasedError
 from workloads.functions.states import RunStates
+from workloads.variables import ENV_RUN_ID, ENV_SLACK_WEBHOOK_SECRET_ARN
 
 CASES = [
     (
@@ -331,7 +332,7 @@ def test_a_new_try_after_a_failure_is_told_and_a_late_event_after_success_is_not
         {"tags": {}, "container": {"environment": []}},
         {
             "tags": {},
-            "container": {"environment": [{"name": contract.ENV_RUN_ID, "value": "nonsense"}]},
+            "container": {"environment": [{"name": ENV_RUN_ID, "value": "nonsense"}]},
         },
         {"jobId": "job-1#2"},
         {"status": "SUCCEEDED"},
@@ -344,7 +345,7 @@ def test_jobs_that_are_no_run_of_ours_are_ignored(world, changes):
 
 
 def test_without_a_webhook_nobody_is_told(world, monkeypatch):
-    monkeypatch.setenv(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, "")
+    monkeypatch.setenv(ENV_SLACK_WEBHOOK_SECRET_ARN, "")
     assert notify.handler(event(attempt(1)), None)["outcome"] == "failed"
     assert states().get(RUN)["state"] == "FAILED"
     assert world.attempts == 0

@@ -14,6 +14,7 @@ from tests.workloads.functions.failed_jobs import CREATED_MS, RUN, claim, event,
 from workloads import contract
 from workloads.contract import Upload
 from workloads.functions import arrays, notify
+from workloads.variables import ENV_STAGE_PRICES
 
 HOUR_MS = 3_600_000
 PRICES = {"preprocess": 0.5, "analysis": 200.0, "fallback": 2.0}
@@ -52,7 +53,7 @@ def priced(world, monkeypatch):
     """The world with prices and three jobs in the state item; `knows(jobs...)` sets what Batch
     knows.
     """
-    monkeypatch.setenv(contract.ENV_STAGE_PRICES, json.dumps(PRICES))
+    monkeypatch.setenv(ENV_STAGE_PRICES, json.dumps(PRICES))
     claim()
     ids = {"preprocess": "job-0", "analysis": "job-1", "postprocess": "job-2"}
     boto3.resource("dynamodb").Table("metrics").update_item(
@@ -134,7 +135,7 @@ def test_the_fallback_costs_besides_what_it_took_the_place_of(priced):
 def test_a_cost_that_is_not_known_is_said_to_be_unknown(priced, monkeypatch, why):
     batch = priced.knows(job("preprocess", "job-0", 0.4))
     if why == "no price":
-        monkeypatch.setenv(contract.ENV_STAGE_PRICES, '{"preprocess": 0.5}')
+        monkeypatch.setenv(ENV_STAGE_PRICES, '{"preprocess": 0.5}')
     else:
         batch.describe_jobs = lambda **_: (_ for _ in ()).throw(
             ClientError({"Error": {"Code": "AccessDenied"}}, "DescribeJobs")

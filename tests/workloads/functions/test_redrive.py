@@ -14,10 +14,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from workloads import contract
 from workloads.contract import ContractError
 from workloads.functions import redrive
 from workloads.functions.dead_letters import redeliver
+from workloads.variables import ENV_REDRIVEN
 
 NAMES = ("notify", "alarm")
 
@@ -83,7 +83,7 @@ def world(monkeypatch):
         clients = {"sqs": sqs, "lambda": made}
         monkeypatch.setattr(boto3, "client", lambda name, **_: clients[name])
         monkeypatch.setenv(
-            contract.ENV_REDRIVEN,
+            ENV_REDRIVEN,
             json.dumps({name: {"url": url, "function": name} for name, url in made.urls.items()}),
         )
         yield made
@@ -161,6 +161,6 @@ def test_a_function_that_cannot_be_called_leaves_the_message_and_is_an_error(wor
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"notify": 1}', '{"notify": {"url": "u"}}'])
 def test_settings_that_are_not_of_their_form_are_a_sentence(monkeypatch, text):
-    monkeypatch.setenv(contract.ENV_REDRIVEN, text)
-    with pytest.raises(ContractError, match=contract.ENV_REDRIVEN):
+    monkeypatch.setenv(ENV_REDRIVEN, text)
+    with pytest.raises(ContractError, match=ENV_REDRIVEN):
         redrive.redriven()

@@ -20,13 +20,14 @@ from workloads.page.render import Page
 from workloads.page.rows import Row
 from workloads.run_index import Entry, RunIndex
 from workloads.runtime import s3
+from workloads.variables import ENV_RESULTS_BUCKET, ENV_TABLE
 
 BUCKET = "results"
 
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    with aws_with_table(monkeypatch, {contract.ENV_RESULTS_BUCKET: BUCKET}) as found:
+    with aws_with_table(monkeypatch, {ENV_RESULTS_BUCKET: BUCKET}) as found:
         boto3.client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
@@ -203,10 +204,10 @@ def test_nothing_that_aws_says_stops_whoever_ends_a_run(
     table: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = put(table, 1)
-    monkeypatch.setenv(contract.ENV_RESULTS_BUCKET, "nobody-has-this-bucket")
+    monkeypatch.setenv(ENV_RESULTS_BUCKET, "nobody-has-this-bucket")
     assert refresh(run).startswith("not written: AWS answered")
-    monkeypatch.setenv(contract.ENV_RESULTS_BUCKET, BUCKET)
-    monkeypatch.delenv(contract.ENV_TABLE)
+    monkeypatch.setenv(ENV_RESULTS_BUCKET, BUCKET)
+    monkeypatch.delenv(ENV_TABLE)
     assert "PIPELINE_TABLE is not set" in refresh(run)
 
 

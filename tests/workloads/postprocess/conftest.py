@@ -16,11 +16,19 @@ from moto import mock_aws
 from tests.workloads.functions.metrics_table import fresh_table
 from tests.workloads.functions.slack_server import slack_server
 from tests.workloads.postprocess import finished_analysis as fa
-from workloads import contract
 from workloads.contract import Run
 from workloads.functions import slack
 from workloads.postprocess import stage
 from workloads.runtime import s3
+from workloads.variables import (
+    ENV_CONSOLE_URL,
+    ENV_INTERMEDIATE_BUCKET,
+    ENV_RESULTS_BUCKET,
+    ENV_RUN_ID,
+    ENV_SLACK_WEBHOOK_URL,
+    ENV_STAGE_PRICES,
+    ENV_TABLE,
+)
 
 RUN = Run("20260131-sales-0123456789ab")
 HOSTILE = "<script>alert('x')</script>"
@@ -54,15 +62,13 @@ def world(monkeypatch):
             "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "x",
-            contract.ENV_RUN_ID: RUN.run_id,
-            contract.ENV_TABLE: fa.TABLE,
-            contract.ENV_INTERMEDIATE_BUCKET: fa.INTERMEDIATE,
-            contract.ENV_RESULTS_BUCKET: fa.RESULTS,
-            contract.ENV_STAGE_PRICES: json.dumps(
-                {"preprocess": 0.1, "analysis": 100, "postprocess": 0.1}
-            ),
-            contract.ENV_SLACK_WEBHOOK_URL: server.url,
-            contract.ENV_CONSOLE_URL: "https://console.example/results?prefix=",
+            ENV_RUN_ID: RUN.run_id,
+            ENV_TABLE: fa.TABLE,
+            ENV_INTERMEDIATE_BUCKET: fa.INTERMEDIATE,
+            ENV_RESULTS_BUCKET: fa.RESULTS,
+            ENV_STAGE_PRICES: json.dumps({"preprocess": 0.1, "analysis": 100, "postprocess": 0.1}),
+            ENV_SLACK_WEBHOOK_URL: server.url,
+            ENV_CONSOLE_URL: "https://console.example/results?prefix=",
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(slack, "_FIRST_WAIT_SECONDS", 0.0)

@@ -10,12 +10,12 @@ import pytest
 
 from tests.workloads.postprocess import finished_analysis as fa
 from tests.workloads.postprocess.conftest import RUN, result_keys, stored, table
-from workloads import contract
 from workloads.functions import notify, slack
 from workloads.functions.states import RunStates
 from workloads.postprocess import stage
 from workloads.runtime import s3
 from workloads.runtime.stage import run_stage
+from workloads.variables import ENV_SLACK_WEBHOOK_SECRET_ARN, ENV_STACK
 
 
 def _run_as_job() -> int:
@@ -42,7 +42,7 @@ def bus(monkeypatch):
     monkeypatch.setattr(
         boto3, "client", lambda name, **more: client if name == "events" else real(name, **more)
     )
-    monkeypatch.setenv(contract.ENV_STACK, "dev")
+    monkeypatch.setenv(ENV_STACK, "dev")
     return found
 
 
@@ -61,7 +61,7 @@ def test_what_slack_does_not_take_is_handed_on_whole_and_does_not_fail_the_run(w
         "ARN"
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, arn)
+        patch.setenv(ENV_SLACK_WEBHOOK_SECRET_ARN, arn)
         world.planned = [(503, {})] * 5
         with pytest.raises(
             slack.SlackError

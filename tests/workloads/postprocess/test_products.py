@@ -22,6 +22,7 @@ from workloads.contract import Run
 from workloads.postprocess import athena, findings_table, stage
 from workloads.records import Column, Remark
 from workloads.runtime import s3
+from workloads.variables import ENV_SHOW_VALUES
 
 REMARKS = (
     Remark(code="decimal", column="amount", sentence="1,234 could be 1.234 or 1234", sure=False),
@@ -231,7 +232,7 @@ def test_cells_stay_in_the_buckets_where_they_are_not_to_be_shown(world, monkeyp
     secret = "4711.0815"
     frame = table().drop(columns=["price", "tiny"]).assign(city="secret town")
     frame.loc[77, "amount"] = float(secret)
-    monkeypatch.setenv(contract.ENV_SHOW_VALUES, str(show).lower())
+    monkeypatch.setenv(ENV_SHOW_VALUES, str(show).lower())
     process(
         frame=frame,
         remarks=(

@@ -24,12 +24,12 @@ from tests.workloads.postprocess.conftest import (
     strict,
     table,
 )
-from workloads import contract
 from workloads.contract import ContractError, Run
 from workloads.postprocess import stage
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
 from workloads.runtime.prices import prices
+from workloads.variables import ENV_STAGE_PRICES
 
 
 def test_findings_agree_with_pandas(world):
@@ -107,7 +107,7 @@ def test_cost_is_measured_time_by_price(world):
 
 
 def test_an_unknown_price_or_record_makes_the_cost_unknown_and_says_so(world, monkeypatch):
-    monkeypatch.setenv(contract.ENV_STAGE_PRICES, '{"preprocess": 0.1, "postprocess": 0.1}')
+    monkeypatch.setenv(ENV_STAGE_PRICES, '{"preprocess": 0.1, "postprocess": 0.1}')
     fa.store(s3.put_bytes, RUN, table())
     s3.client().delete_object(Bucket=fa.RESULTS, Key=RUN.stage_record_key("preprocess"))
     stage.main(RUN)
@@ -131,7 +131,7 @@ def test_an_unknown_price_or_record_makes_the_cost_unknown_and_says_so(world, mo
 )
 def test_wrong_prices_are_one_sentence(text):
     with pytest.raises(StageError, match="PIPELINE_STAGE_PRICES"):
-        prices({contract.ENV_STAGE_PRICES: text})
+        prices({ENV_STAGE_PRICES: text})
 
 
 def test_items_state_latest_and_message(world):

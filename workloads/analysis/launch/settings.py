@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from workloads import contract
 from workloads.analysis.launch.mpirun import PROGRAM
 from workloads.runtime import env
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
+from workloads.variables import ENV_JOIN_DEADLINE_SECONDS, ENV_LAUNCH_TOKEN, ENV_RANKS_PER_NODE
 
 PORT: Final = 7077
 """Port on which the main node listens.
@@ -53,14 +53,14 @@ class LaunchSettings:
         return cls(
             batch=batch,
             ranks_per_node=env.whole(
-                contract.ENV_RANKS_PER_NODE, default=1, low=1, high=256, environ=environ
+                ENV_RANKS_PER_NODE, default=1, low=1, high=256, environ=environ
             ),
             join_deadline_seconds=env.number(
-                contract.ENV_JOIN_DEADLINE_SECONDS,
+                ENV_JOIN_DEADLINE_SECONDS,
                 default=_JOIN_DEADLINE_SECONDS,
                 low=1,
                 high=86400,
                 environ=environ,
             ),
-            token=env.text(contract.ENV_LAUNCH_TOKEN, environ) if several else "",
+            token=env.text(ENV_LAUNCH_TOKEN, environ) if several else "",
         )

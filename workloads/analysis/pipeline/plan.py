@@ -20,8 +20,8 @@ from workloads.analysis.knn.block import Block
 from workloads.analysis.knn.neighbours import Neighbours
 from workloads.analysis.knn.pairs import PairBackend
 from workloads.analysis.settings import SearchMeans
-from workloads.contract import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
 from workloads.runtime.errors import StageError
+from workloads.variables import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
 
 _FEW_NEIGHBOURS: Final = 10
 """The number k up to which taking in neighbours has no cost of its own: comparing has it all."""

@@ -23,9 +23,14 @@ from typing import IO
 
 from localcloud.batch.container import HIDDEN
 from tests.workloads.analysis.conftest import Store
-from workloads import contract
 from workloads.analysis.launch.mpirun import ROOT
 from workloads.contract import Run
+from workloads.variables import (
+    ENV_JOIN_DEADLINE_SECONDS,
+    ENV_LAUNCH_TOKEN,
+    ENV_RANKS_PER_NODE,
+    ENV_RUN_ID,
+)
 
 NODE = Path(__file__).with_name("node.py")
 TAG = "LAUNCH_TEST_TAG"
@@ -64,10 +69,10 @@ class Cluster:
                 "HOME": os.environ.get("HOME", "/"),
                 "PYTHONPATH": f"{HIDDEN}:{ROOT}",
                 **self.store.environ,
-                contract.ENV_RUN_ID: self.run.run_id,
-                contract.ENV_RANKS_PER_NODE: str(self.ranks),
-                contract.ENV_JOIN_DEADLINE_SECONDS: str(self.deadline_seconds),
-                contract.ENV_LAUNCH_TOKEN: "a shared secret",
+                ENV_RUN_ID: self.run.run_id,
+                ENV_RANKS_PER_NODE: str(self.ranks),
+                ENV_JOIN_DEADLINE_SECONDS: str(self.deadline_seconds),
+                ENV_LAUNCH_TOKEN: "a shared secret",
                 "OMPI_MCA_mpi_yield_when_idle": "1",  # there are more ranks than processors
                 "AWS_BATCH_JOB_ID": "job" if node == 0 else f"job#{node}",
                 "AWS_BATCH_JOB_ATTEMPT": "1",

@@ -15,8 +15,8 @@ from tests.workloads.analysis.conftest import Store
 from tests.workloads.analysis.launch.cluster import NODE, Cluster
 from tests.workloads.analysis.profile.serial import profile_of
 from tests.workloads.analysis.tables import run_of
-from workloads import contract
 from workloads.analysis.launch.exit_codes import LaunchExit
+from workloads.variables import ENV_ANOMALY_MODE, ENV_ANOMALY_TOP
 
 READY = (
     "import os; from mpi4py import MPI; c = MPI.COMM_WORLD; n = c.allreduce(1); print('rank',"
@@ -154,7 +154,7 @@ def test_a_child_that_is_told_to_stop_lets_the_ranks_store_and_the_next_attempt_
 ):
     values = np.random.default_rng(14).normal(size=(40, 5_000)).astype(np.float64)
     run = store.put_table("told-to-stop", values, unit_rows=100)  # 50 units
-    anomaly = {contract.ENV_ANOMALY_MODE: "full", contract.ENV_ANOMALY_TOP: "5"}
+    anomaly = {ENV_ANOMALY_MODE: "full", ENV_ANOMALY_TOP: "5"}
     cluster = make()
     cluster.run = run
     for node in range(3):

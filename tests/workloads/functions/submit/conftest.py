@@ -19,9 +19,14 @@ from tests.workloads.functions.metrics_table import (
     fresh_table,
     metrics_table,
 )
-from workloads import contract
 from workloads.contract import STAGES, Run, Upload
 from workloads.functions import states, submit
+from workloads.variables import (
+    ENV_JOB_DEFINITIONS,
+    ENV_JOB_QUEUES,
+    ENV_SHARE_IDENTIFIERS,
+    ENV_SLACK_WEBHOOK_SECRET_ARN,
+)
 
 TIMEOUT_SECONDS, LIST_JOBS_LAG_SECONDS = 60.0, 10.0
 UPLOAD = Upload(bucket="ingest", key="data/20260131/Sales EU.csv", etag="0123", version_id="v1")
@@ -90,12 +95,12 @@ class World:
 @pytest.fixture
 def aws(monkeypatch):
     environ = {
-        contract.ENV_JOB_QUEUES: json.dumps({stage: f"{stage}-queue" for stage in STAGES}),
-        contract.ENV_JOB_DEFINITIONS: json.dumps(
+        ENV_JOB_QUEUES: json.dumps({stage: f"{stage}-queue" for stage in STAGES}),
+        ENV_JOB_DEFINITIONS: json.dumps(
             {s: {"name": f"{ARN}/{s}", "multi_node": s == "analysis"} for s in STAGES}
         ),
-        contract.ENV_SHARE_IDENTIFIERS: json.dumps({"preprocess": "daily"}),
-        contract.ENV_SLACK_WEBHOOK_SECRET_ARN: "",
+        ENV_SHARE_IDENTIFIERS: json.dumps({"preprocess": "daily"}),
+        ENV_SLACK_WEBHOOK_SECRET_ARN: "",
     }
     with aws_with_table(monkeypatch, environ):
         yield fresh_table

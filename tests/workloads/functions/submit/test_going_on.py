@@ -13,6 +13,7 @@ from tests.workloads.functions.submit.conftest import ARN, RUN, World, event, st
 from workloads import contract
 from workloads.contract import STAGES
 from workloads.functions import submit
+from workloads.variables import ENV_JOB_DEFINITIONS, ENV_JOB_QUEUES
 
 
 class Crash(BaseException):
@@ -26,8 +27,8 @@ def chain(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     queues = {stage: f"{stage}-queue" for stage in named}
     definitions = {s: {"name": f"{ARN}/{s}", "multi_node": False} for s in named}
     definitions["fallback"]["shards"] = definitions["analysis"]["shards"] = 3
-    monkeypatch.setenv(contract.ENV_JOB_QUEUES, json.dumps(queues))
-    monkeypatch.setenv(contract.ENV_JOB_DEFINITIONS, json.dumps(definitions))
+    monkeypatch.setenv(ENV_JOB_QUEUES, json.dumps(queues))
+    monkeypatch.setenv(ENV_JOB_DEFINITIONS, json.dumps(definitions))
     submit.handler(event(), world.context())
     return world
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.workloads.functions.submit.conftest import World, event, state
-from workloads import contract
 from workloads.contract import ContractError
 from workloads.functions import submit
+from workloads.variables import ENV_MEMORY_GROWTH
 
 STEPS = {"preprocess": [2048, 4096], "analysis": [65_536]}
 
@@ -18,7 +18,7 @@ STEPS = {"preprocess": [2048, 4096], "analysis": [65_536]}
 @pytest.fixture
 def submitted(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A run whose three jobs were submitted."""
-    monkeypatch.setenv(contract.ENV_MEMORY_GROWTH, json.dumps(STEPS))
+    monkeypatch.setenv(ENV_MEMORY_GROWTH, json.dumps(STEPS))
     submit.handler(event(), world.context())
     return world
 

@@ -22,6 +22,15 @@ from tests.workloads.functions.submit.conftest import (
 from workloads import contract
 from workloads.contract import STAGES, ContractError
 from workloads.functions import pauses, slack, states, submit
+from workloads.variables import (
+    ENV_INPUT_KEY,
+    ENV_INPUT_VERSION_ID,
+    ENV_JOB_DEFINITIONS,
+    ENV_JOB_QUEUES,
+    ENV_RUN_ID,
+    ENV_SHARDS,
+    ENV_TABLE,
+)
 
 
 def test_an_upload_becomes_three_dependent_jobs(world):
@@ -30,15 +39,15 @@ def test_an_upload_becomes_three_dependent_jobs(world):
     assert_one_whole_run(world)
     first, second, third = world.jobs
     environment = [
-        {"name": contract.ENV_RUN_ID, "value": RUN.run_id},
-        {"name": contract.ENV_INPUT_KEY, "value": UPLOAD.key},
-        {"name": contract.ENV_INPUT_VERSION_ID, "value": "v1"},
+        {"name": ENV_RUN_ID, "value": RUN.run_id},
+        {"name": ENV_INPUT_KEY, "value": UPLOAD.key},
+        {"name": ENV_INPUT_VERSION_ID, "value": "v1"},
     ]
     assert (
         first["containerOverrides"] == third["containerOverrides"] == {"environment": environment}
     )
     no_array = {
-        "name": contract.ENV_SHARDS,
+        "name": ENV_SHARDS,
         "value": "1",
     }  # whatever the newest job definition says
     overrides = {
@@ -84,7 +93,7 @@ def test_an_analysis_of_shards_is_an_array_that_knows_its_size_and_is_waited_for
         s: {"name": f"{ARN}/{s}", "multi_node": False, "shards": 12 if s == "analysis" else 1}
         for s in STAGES
     }
-    monkeypatch.setenv(contract.ENV_JOB_DEFINITIONS, json.dumps(definitions))
+    monkeypatch.setenv(ENV_JOB_DEFINITIONS, json.dumps(definitions))
     submit.handler(event(), world.context())
     assert_one_whole_run(world)
     preprocess, analysis, postprocess = world.jobs
@@ -92,8 +101,8 @@ def test_an_analysis_of_shards_is_an_array_that_knows_its_size_and_is_waited_for
     variables = {
         each["name"]: each["value"] for each in analysis["containerOverrides"]["environment"]
     }
-    assert variables[contract.ENV_SHARDS] == "12"
-    assert contract.ENV_SHARDS not in json.dumps([preprocess, postprocess])
+    assert variables[ENV_SHARDS] == "12"
+    assert ENV_SHARDS not in json.dumps([preprocess, postprocess])
 
 
 @pytest.mark.parametrize("end", ["SUBMITTED", "SUCCEEDED", "FAILED"])
@@ -231,18 +240,18 @@ def test_a_name_in_any_script_begins_a_run_that_aws_batch_takes(world, name):
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        (contract.ENV_JOB_QUEUES, "{", "PIPELINE_JOB_QUEUES is not JSON"),
+        (ENV_JOB_QUEUES, "{", "PIPELINE_JOB_QUEUES is not JSON"),
         (
-            contract.ENV_JOB_QUEUES,
+            ENV_JOB_QUEUES,
             '{"preprocess": "q"}',
             "PIPELINE_JOB_QUEUES says nothing of analysis, postprocess",
         ),
         (
-            contract.ENV_JOB_DEFINITIONS,
+            ENV_JOB_DEFINITIONS,
             json.dumps(dict.fromkeys(STAGES, "arn")),
             "PIPELINE_JOB_DEFINITIONS: preprocess is 'arn'",
         ),
-        (contract.ENV_TABLE, "", "PIPELINE_TABLE is not set"),
+        (ENV_TABLE, "", "PIPELINE_TABLE is not set"),
     ],
 )
 def test_a_wrong_environment_is_one_sentence(world, monkeypatch, name, value, sentence):
