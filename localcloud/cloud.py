@@ -20,9 +20,6 @@ from random import Random
 from types import TracebackType
 from typing import Any, Final, Self
 
-import boto3
-from botocore.config import Config
-
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
 from localcloud.batch.container_engine import Engine
@@ -32,6 +29,7 @@ from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
 from localcloud.batch.tasks import Program
 from localcloud.batch.volumes import Volumes
+from localcloud.clients import Clients
 from localcloud.http.amendments import Amendments
 from localcloud.http.front import INSTANCE_PATH, METADATA_PATH, Fault, Front
 from localcloud.http.keys import Deployer, Keys
@@ -61,11 +59,6 @@ from localcloud.services.slack import SlackSink
 from localcloud.services.sqs_polling import ShortPolls
 from localcloud.services.step_functions import interpreter
 
-_CLIENT_CONFIG: Final = Config(
-    retries={"max_attempts": 2, "mode": "standard"},
-    max_pool_connections=128,
-    s3={"addressing_style": "path"},
-)
 _one_at_a_time = threading.Lock()  # moto's state belongs to the process
 
 
@@ -113,8 +106,6 @@ class LocalCloud:
         self._images = dict(images)
         self._wanted_port = port
         self.transitions_throttled = threading.Event()
-        self._client_lock = threading.Lock()
-        self._clients: dict[tuple[str, str], Any] = {}
         self._running: contextlib.ExitStack | None = None
 
     # ---- life ------------------------------------------------------------------------------------
@@ -166,6 +157,9 @@ class LocalCloud:
         stack.enter_context(contents_on_disk(objects))
         state = AwsState(self.region)
         access = Access(state)
+        server = HttpServer(self._answer, self._wanted_port)
+        self.port = server.port
+        self._clients = Clients(access, self.endpoint_url, self.region)
         groups = PlacementGroups(state)
         metrics = Metrics(state, self.now)
         functions = Functions(
@@ -175,18 +169,16 @@ class LocalCloud:
             },
             state=state,
             access=access,
-            role_client=self._role_client,
+            role_client=self._clients.of_role,
             metrics=metrics,
         )
         targets = Targets(
             client=self.client,
-            role_client=self._role_client,
+            role_client=self._clients.of_role,
             invoke_function=functions.invoke_async,
         )
         self.pending, bus = functions.pending, EventBus(state, access, targets, functions.pending)
         self._schedules = Schedules(state, targets, bus.submit, self.now)
-        server = HttpServer(self._answer, self._wanted_port)
-        self.port = server.port
         prepare_moto(self.port)
         self.slack.url = f"{self.endpoint_url}{self.slack.path}"
         functions.endpoint_url = self.endpoint_url
@@ -220,7 +212,7 @@ class LocalCloud:
             self.image_builds,
             Cleaning(access, self.client, self.batch.launches.last_launched, self.now),
         )
-        self._budget_actions = BudgetActions(state, self._role_client)
+        self._budget_actions = BudgetActions(state, self._clients.of_role)
         self._front = Front(
             access=access,
             keys=Keys(state, self.deployer),
@@ -251,7 +243,7 @@ class LocalCloud:
         stack.enter_context(
             interpreter(
                 state,
-                self._role_client,
+                self._clients.of_role,
                 lambda source, detail_type, resources, detail: bus.submit(
                     lambda: _ignore(bus.publish(source, detail_type, resources, detail))
                 ),
@@ -262,7 +254,7 @@ class LocalCloud:
         )
         server.start()
         stack.callback(server.stop)
-        stack.callback(self._forget_clients)
+        stack.callback(self._clients.close)
         stack.callback(bus.close)
         stack.callback(self._schedules.close)
         stack.callback(functions.close)
@@ -286,7 +278,7 @@ class LocalCloud:
         """A boto3 client with the deployer's credentials; one per service, safe to share between
         threads.
         """
-        return self._cached_client(service, "", self.deployer.credentials)
+        return self._clients.of(service, "", self.deployer.credentials)
 
     def role_client(
         self, service: str, role_arn: str, principal: str = "ecs-tasks.amazonaws.com"
@@ -294,7 +286,7 @@ class LocalCloud:
         """A boto3 client with a role's credentials, as a job (or another service principal) would
         have them. Raises AssumeRoleError.
         """
-        return self._role_client(service, role_arn, principal)
+        return self._clients.of_role(service, role_arn, principal)
 
     @property
     def denials(self) -> list[Denial]:
@@ -352,46 +344,6 @@ class LocalCloud:
         self._bus.fire_schedules(self.now())
         self._schedules.fire()
         return changes
-
-    # ---- clients ---------------------------------------------------------------------------------
-
-    def _role_client(
-        self, service: str, role_arn: str, principal: str, source_arn: str = ""
-    ) -> Any:
-        context = {"aws:sourcearn": source_arn} if source_arn else None
-        self._access.trusts(role_arn, principal, context)
-        with self._client_lock:
-            cached = self._clients.get((service, role_arn))
-        if cached is not None:
-            return cached
-        variables = self._access.assume_role(
-            role_arn, service=principal, session=principal.partition(".")[0], context=context
-        )
-        return self._cached_client(
-            service, role_arn, {key.lower(): value for key, value in variables.items()}
-        )
-
-    def _cached_client(self, service: str, who: str, credentials: dict[str, str]) -> Any:
-        # one session for all, and one client at a time: making a session is slow and making clients
-        # is not thread safe
-        with self._client_lock:
-            if (service, who) not in self._clients:
-                self._clients[service, who] = _session(self.region).client(
-                    service, endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG, **credentials
-                )
-            return self._clients[service, who]
-
-    def _forget_clients(self) -> None:
-        with self._client_lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
-
-
-@functools.cache
-def _session(region: str) -> Any:
-    """One session of the process: it holds the parsed service models."""
-    return boto3.Session(region_name=region)
 
 
 def _publish(

@@ -183,9 +183,7 @@ class DataPlane:
         Raises LookupError where the job does not run.
         """
         with self.store.lock:
-            attempt = self._running.get(job_id)
-            if attempt is None:
-                raise LookupError(f"job {job_id} does not run")
+            attempt = self._attempt_of(job_id)
             index = attempt.job.main_node if node is None else node
             instance = attempt.instances[index]
             self._take(attempt.environment, instance)
@@ -196,9 +194,7 @@ class DataPlane:
         returns its id. Raises LookupError where the job does not run, or not on Spot.
         """
         with self.store.lock:
-            attempt = self._running.get(job_id)
-            if attempt is None:
-                raise LookupError(f"job {job_id} does not run")
+            attempt = self._attempt_of(job_id)
             if not attempt.environment.is_spot:
                 raise LookupError(f"job {job_id} runs on no Spot machine")
             instance = attempt.instances[attempt.job.main_node]
@@ -216,13 +212,15 @@ class DataPlane:
 
     def _take(self, environment: ComputeEnvironment, instance: Instance) -> None:
         environment.instances.pop(instance.id, None)
-        reason = (
-            INTERRUPTED
-            if environment.is_fargate
-            else f"Host EC2 (instance {instance.id}) terminated."
-        )
+        gone = f"Host EC2 (instance {instance.id}) terminated."
         for attempt, node in self.market.on(instance):
-            attempt.lose_host(node, reason)
+            attempt.lose_host(node, INTERRUPTED if environment.is_fargate else gone)
+
+    def _attempt_of(self, job_id: str) -> RunningAttempt:
+        attempt = self._running.get(job_id)
+        if attempt is None:
+            raise LookupError(f"job {job_id} does not run")
+        return attempt
 
     # ---- requests --------------------------------------------------------------------------------
 
@@ -237,12 +235,10 @@ class DataPlane:
 
     def terminate_queue(self, queue: JobQueue) -> None:
         """Ends every job of a queue that is deleted."""
-        for job in [
-            job
-            for job in self.store.jobs.values()
-            if job.queue is queue and not job.ended and job.parent is None
-        ]:
-            self.terminate(job, "Job queue was deleted")
+        jobs = [job for job in self.store.jobs.values() if job.queue is queue and not job.ended]
+        for job in jobs:
+            if job.parent is None:
+                self.terminate(job, "Job queue was deleted")
 
     def holding(self, queue: JobQueue) -> list[tuple[str, float]]:
         """Share (empty for none) and vCPUs of each job of the queue that holds resources."""

@@ -21,7 +21,8 @@ from localcloud.http import shortcomings
 from localcloud.http.amendments import Amendments
 from localcloud.http.keys import Keys
 from localcloud.http.refusals import Refusals
-from localcloud.http.server import MalformedBodyError, Streamed
+from localcloud.http.requests import object_content, open_call, send, unreadable
+from localcloud.http.server import MalformedBodyError
 from localcloud.iam.access import Access, Principal, changes_iam
 from localcloud.protocol import cbor
 from localcloud.protocol.wire import Call, Reply, WireError
@@ -37,10 +38,10 @@ from localcloud.services.instance_metadata import InstanceMetadata
 from localcloud.services.logs_insights.saved import Queries
 from localcloud.services.metric_reads import MetricReads
 from localcloud.services.placement_groups import PlacementGroups
-from localcloud.services.s3.blobs import Passing, ticket_in
+from localcloud.services.s3.blobs import Passing
 from localcloud.services.s3.bodies import CARRY_OBJECTS, receive
 from localcloud.services.s3.disk import PASS_CONTENTS_ON
-from localcloud.services.s3.forms import Form, error_of_s3, is_form
+from localcloud.services.s3.forms import Form
 from localcloud.services.s3.key_locks import KeyLocks
 from localcloud.services.s3_events import StorageEvents
 from localcloud.services.scheduler import Schedules
@@ -168,14 +169,14 @@ class Front:
         """Answers one request."""
         path = environ.get("PATH_INFO", "")
         if path.startswith("/_localcloud/"):
-            return _send(self._own_path(path, environ), start_response)
+            return send(self._own_path(path, environ), start_response)
         environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)  # moto would answer for another account
-        opened = _open(environ)
+        opened = open_call(environ)
         if isinstance(opened, Reply):
-            return _send(opened, start_response)
+            return send(opened, start_response)
         call, form = opened
         if call.in_cbor:
-            return _send(self._answer_in_cbor(call), start_response)
+            return send(self._answer_in_cbor(call), start_response)
         return self._answer_call(call, form, start_response)
 
     def _answer_call(
@@ -183,16 +184,16 @@ class Front:
     ) -> Iterable[bytes]:
         try:
             if form is not None:
-                return _send(self._upload(call, form), start_response)
+                return send(self._upload(call, form), start_response)
             return self._answer(call, self._keys.authenticate(call), start_response)
         except WireError as error:
-            return _send(call.error(error), start_response)
+            return send(call.error(error), start_response)
         except MalformedBodyError as error:
-            return _send(_unreadable(error), start_response)
+            return send(unreadable(error), start_response)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - logged; the caller gets an answer that no SDK repeats
-            return _send(call.error(shortcomings.of_exception(call, error)), start_response)
+            return send(call.error(shortcomings.of_exception(call, error)), start_response)
 
     def _answer_in_cbor(self, call: Call) -> Reply:
         answer: dict[str, Any] = {}
@@ -230,13 +231,13 @@ class Front:
         for fault in list(self.faults):
             reply = fault(call, principal)
             if reply is not None:
-                return _send(reply, start_response)
+                return send(reply, start_response)
         if principal is not None:
             self._access.check(call, principal)
         self._refusals.check(call)
         reply = self._owned(call)
         if reply is not None:
-            return _send(reply, start_response)
+            return send(reply, start_response)
         return self._forward(call, principal, start_response)
 
     def _own_path(self, path: str, environ: dict[str, Any]) -> Reply:
@@ -324,7 +325,7 @@ class Front:
         ):
             body: Iterable[bytes] = self._moto(call.environ, capture)
             if call.operation == "GetObject":
-                body = _content(answer["headers"], body)
+                body = object_content(answer["headers"], body)
         code = int(answer["status"].split(" ")[0])
         if code >= HTTPStatus.BAD_REQUEST:
             body = [b"".join(body)]
@@ -367,44 +368,3 @@ class Front:
                 self._functions.remember(call.params)
             return [self._functions.completed(b"".join(body))]
         return body
-
-
-def _open(environ: dict[str, Any]) -> tuple[Call, Form | None] | Reply:
-    """The call of a request, with the form that it came in; a reply where it is neither."""
-    form: Form | None = None
-    try:
-        if is_form(environ):
-            form = Form(environ)
-            environ = form.put_environ()
-        return Call(environ), form
-    except WireError as error:
-        if is_form(environ):
-            return error_of_s3(error)
-        return Reply(status=error.status, body=error.message.encode())
-    except (MalformedBodyError, ValueError) as error:
-        return _unreadable(error)
-
-
-def _unreadable(error: Exception) -> Reply:
-    return Reply(status=400, body=f"the request cannot be read: {error}".encode())
-
-
-def _content(headers: list[tuple[str, str]], body: Iterable[bytes]) -> Iterable[bytes]:
-    """An object as it goes out: from its file, where moto gave only the ticket of one."""
-    whole = b"".join(body)
-    ticket = ticket_in(whole)
-    if ticket is None:
-        return [whole]
-    headers[:] = [each for each in headers if each[0].lower() != "content-length"] + [
-        ("Content-Length", str(ticket.length))
-    ]
-    return Streamed(ticket.blob.blocks(ticket.start, ticket.length))
-
-
-def _send(reply: Reply, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    try:
-        phrase = HTTPStatus(reply.status).phrase
-    except ValueError:
-        phrase = "Unknown"
-    start_response(f"{reply.status} {phrase}", list(reply.headers))
-    return [reply.body]

@@ -376,11 +376,8 @@ def test_whatever_columns_check_passes_fit_the_definition() -> None:
 def test_config_of_prod_is_what_these_tests_think_it_is() -> None:
     gpu = config_of("prod").environments["gpu"]
     assert isinstance(gpu, HpcEnvironment)
-    assert (gpu.instance_type, gpu.efa, gpu.scratch) == (
-        "p5.48xlarge",
-        True,
-        InstanceStore(kind="instance-store"),
-    )
+    scratch = InstanceStore(kind="instance-store")
+    assert (gpu.instance_type, gpu.efa, gpu.scratch) == ("p5.48xlarge", True, scratch)
 
 
 def test_properties_that_aws_batch_does_not_know_are_refused_before_they_are_registered(

@@ -11,7 +11,7 @@ from tests.components.mocks import Recording
 from tests.components.program import STACKS, config_of, deploy, deployed
 from workloads.contract import STAGES, concerns_uploads
 from workloads.functions import executions
-from workloads.functions.submit import Settings
+from workloads.functions.job_targets import JobTargets
 
 FUNCTION = "aws:lambda/function:Function"
 RULE = "aws:cloudwatch/eventRule:EventRule"
@@ -69,7 +69,7 @@ def test_the_function_reads_its_settings_from_its_environment(
     for name, value in function.inputs["environment"]["variables"].items():
         monkeypatch.setenv(name, value)
     assert executions.Settings.from_env() is None
-    settings = Settings.from_env()
+    settings = JobTargets.from_env()
     assert (
         function.inputs["environment"]["variables"]["PIPELINE_TABLE"]
         == made.one("aws:dynamodb/table:Table").outputs["name"]

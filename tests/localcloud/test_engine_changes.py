@@ -178,16 +178,11 @@ def test_a_failure_deletes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_change_that_is_not_modelled_is_refused(tmp_path: Path) -> None:
-    body = (
-        'vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")\naws.ec2.RouteTable("t",'
-        " vpc_id=vpc.id{})"
-    )
+    vpc = 'vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")\n'
+    body = vpc + 'aws.ec2.RouteTable("t", vpc_id=vpc.id{})'
     first = run(tmp_path, body.format(""))
-    error = failure(
-        tmp_path,
-        body.format(', routes=[{"cidr_block": "0.0.0.0/0", "gateway_id": "local"}]'),
-        previous=first.state,
-    )
+    routes = ', routes=[{"cidr_block": "0.0.0.0/0", "gateway_id": "local"}]'
+    error = failure(tmp_path, body.format(routes), previous=first.state)
     assert (
         "a change of routes of aws:ec2/routeTable:RouteTable is not modelled by the local provider"
         in str(error)

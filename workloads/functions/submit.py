@@ -10,13 +10,10 @@ moments, so a claim can be taken over only some time after its holder is certain
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import time
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,17 +23,13 @@ from workloads.formats import now
 from workloads.functions import clients, executions, forms, going_on, pauses
 from workloads.functions.forbidden import tell_forbidden
 from workloads.functions.growth import GrowingStates, Killed, tell_more
+from workloads.functions.job_targets import FALLBACK, JobTargets
 from workloads.functions.log import log
 from workloads.functions.refused import tell_refused
 from workloads.functions.state_items import Claim, ClaimLostError
 from workloads.functions.states import RunStates
 from workloads.runtime.quoting import escaped, quoted
-from workloads.variables import (
-    ENV_JOB_DEFINITIONS,
-    ENV_JOB_QUEUES,
-    ENV_SHARDS,
-    ENV_SHARE_IDENTIFIERS,
-)
+from workloads.variables import ENV_SHARDS
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
@@ -49,7 +42,6 @@ _THROTTLED: Final = frozenset(
     {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"}
 )
 _SUBMIT_ATTEMPTS: Final = 6
-_FALLBACK: Final = "fallback"
 _FORBIDDEN: Final = "with an explicit deny"
 """Words in every refusal by a Deny (IAM user guide, "Troubleshoot access denied error
 messages").
@@ -65,78 +57,6 @@ _OBJECT_CREATED: Final = {
         "killed?": {"stage": forms.TEXT, "job_id": forms.TEXT},
     }
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobTarget:
-    """Where and as what the job of a stage is submitted."""
-
-    queue: str
-    definition: str
-    multi_node: bool
-    shards: int
-    """Size of the array; 1: no array job."""
-    share_identifier: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the environment of the function says of the jobs that it chains itself."""
-
-    targets: dict[Stage, JobTarget]
-    fallback: JobTarget | None
-    """The analysis in its queue without Spot, where there is one."""
-
-    @classmethod
-    def from_env(cls) -> Self:
-        """Reads PIPELINE_JOB_QUEUES, _JOB_DEFINITIONS and _SHARE_IDENTIFIERS.
-
-        Raises ContractError.
-        """
-        queues = _stage_map(ENV_JOB_QUEUES, required=True)
-        definitions = _stage_map(ENV_JOB_DEFINITIONS, required=True)
-        shares = _stage_map(ENV_SHARE_IDENTIFIERS, required=False)
-        targets: dict[str, JobTarget] = {}
-        for stage in (*STAGES, *([_FALLBACK] if _FALLBACK in definitions else [])):
-            definition = definitions[stage]
-            if not isinstance(definition, dict) or not isinstance(definition.get("name"), str):
-                raise ContractError(
-                    f"environment variable {ENV_JOB_DEFINITIONS}: {stage} is"
-                    f' {definition!r}; expected {{"name": "<ARN without revision>", "multi_node":'
-                    " false}"
-                )
-            targets[stage] = JobTarget(
-                queue=queues[stage],
-                definition=definition["name"],
-                multi_node=definition.get("multi_node") is True,
-                shards=int(definition.get("shards", 1)),
-                share_identifier=shares.get(stage),
-            )
-        return cls(
-            targets={stage: targets[stage] for stage in STAGES}, fallback=targets.get(_FALLBACK)
-        )
-
-
-def _stage_map(name: str, *, required: bool) -> dict[str, Any]:
-    text = contract.require_env(name) if required else os.environ.get(name, "") or "{}"
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise ContractError(
-            f"environment variable {name} is not JSON ({error}); expected an object with the stages"
-            f" {STAGES}"
-        ) from error
-    missing = [
-        stage
-        for stage in STAGES
-        if required and (not isinstance(found, dict) or stage not in found)
-    ]
-    if missing or not isinstance(found, dict):
-        raise ContractError(
-            f"environment variable {name} says nothing of {', '.join(missing) or 'any stage'};"
-            f" expected the stages {STAGES}"
-        )
-    return found
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -179,7 +99,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         }
 
     states = GrowingStates(clients.metrics_table())
-    settings = executions.Settings.from_env() or Settings.from_env()
+    settings = executions.Settings.from_env() or JobTargets.from_env()
     first = _first_stage(event["detail"])
     again = event["detail"].get("again") is True
     instead_of = event["detail"].get("instead_of") or ""
@@ -247,7 +167,7 @@ def _begin(
     states: RunStates,
     claim: Claim,
     upload: Upload,
-    settings: Settings | executions.Settings,
+    settings: JobTargets | executions.Settings,
     first: Stage,
 ) -> dict[str, Any]:
     if isinstance(settings, executions.Settings):
@@ -294,7 +214,7 @@ def _claim(
 
 
 def _submit_all(
-    states: RunStates, claim: Claim, upload: Upload, settings: Settings, first: Stage
+    states: RunStates, claim: Claim, upload: Upload, settings: JobTargets, first: Stage
 ) -> dict[Stage, str]:
     """Submits the jobs from a stage on that are not there yet, each depending on the one before
     it.
@@ -321,7 +241,7 @@ def _submit_all(
 
 
 def _request(
-    claim: Claim, stage: Stage, upload: Upload, settings: Settings, parent: str | None
+    claim: Claim, stage: Stage, upload: Upload, settings: JobTargets, parent: str | None
 ) -> dict[str, Any]:
     """The SubmitJob request of a stage."""
     run, target = claim.run, settings.targets[stage]
@@ -329,7 +249,7 @@ def _request(
     tags = {contract.RUN_ID_TAG: run.run_id, contract.STAGE_TAG: stage}
     if stage == "analysis" and settings.fallback is not None:
         if claim.replaced:
-            name, target = f"{name}-{_FALLBACK}", settings.fallback
+            name, target = f"{name}-{FALLBACK}", settings.fallback
         else:
             tags[contract.FALLBACK_TAG] = contract.FALLBACK_BY_NOTIFY
     variables = run.job_environment(upload)
