@@ -12,5 +12,5 @@ from localcloud.moto.state import AwsState
 def script_of(state: AwsState, resources: Mapping[str, Any]) -> str:
     """Empty where the compute resources name no template, or the template has no user data."""
     data = state.launch_template_data(resources.get("launchTemplate") or {}) or {}
-    text = data.get("UserData")  # moto's own type of text
-    return base64.b64decode(text.as_bytes()).decode("utf-8", "replace") if text else ""
+    text = data.get("UserData")  # of the first version moto's own type, of later ones a str
+    return base64.b64decode(str(text)).decode("utf-8", "replace") if text else ""
