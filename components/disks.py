@@ -34,6 +34,7 @@ def disk_variables(config: StackConfig, name: str, job: Job) -> dict[str, str]:
         else:
             hints.append(f"the disks of environments.{each} by other types or scratch of kind gp3")
     return {
-        ENV_DISK_HINT: f"raise {', and '.join(hints)}",
+        # in one order, so that the order of a queue's environments changes no job definition
+        ENV_DISK_HINT: f"raise {', and '.join(sorted(hints))}",
         **({ENV_SCRATCH_PATH: SCRATCH_PATH} if mounted else {}),
     }
