@@ -262,8 +262,8 @@ def test_variables_of_the_stages() -> None:
     assert _environment(_container(made.one(DEFINITION, "jobs-preprocess"))) == everywhere | {
         "PIPELINE_INGEST_BUCKET": buckets["ingest"],
         "PIPELINE_DISK_HINT": (
-            "raise environments.spot-cpu.root_volume_gib, which is 50, and"
-            " environments.on-demand-cpu.root_volume_gib, which is 50"
+            "raise environments.on-demand-cpu.root_volume_gib, which is 50, and"
+            " environments.spot-cpu.root_volume_gib, which is 50"
         ),
         "PIPELINE_UNIT_ROWS": "65536",
         "PIPELINE_INCOMPLETE_ROWS": "reject",
