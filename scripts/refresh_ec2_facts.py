@@ -44,6 +44,7 @@ _USAGE: Final = {
     "fargate-storage-gib-hour": ("AmazonECS", "Fargate-EphemeralStorage-GB-Hours"),
     "gp3-gib-month": ("AmazonEC2", "EBS:VolumeUsage.gp3"),
     "gp3-iops-month": ("AmazonEC2", "EBS:VolumeP-IOPS.gp3"),
+    "ebs-snapshot-gib-month": ("AmazonEC2", "EBS:SnapshotUsage"),
     "efs-gb-month": ("AmazonEFS", "TimedStorage-ByteHrs"),
     "efs-provisioned-mibps-month": ("AmazonEFS", "ProvisionedTP-MiBpsHrs"),
 }

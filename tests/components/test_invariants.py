@@ -120,9 +120,17 @@ def test_every_resource_is_a_component_or_belongs_to_one(stack: str) -> None:
 
 
 MACHINES = {"Orchestration", "Machine", "Daily"}
-OPTIONAL = {"Guard", "SubmissionStop", "SharedEfs", "SharedLustre", *MACHINES}
-"""Components that a stack has only where its config asks for them; test_guard.py and
-test_shared_files.py deploy the others.
+OPTIONAL = {
+    "Guard",
+    "PreparedImages",
+    "PreparedRoles",
+    "SharedEfs",
+    "SharedLustre",
+    "SubmissionStop",
+    *MACHINES,
+}
+"""Components that a stack has only where its config asks for them; test_guard.py,
+test_shared_files.py and test_prepared_images.py deploy the others.
 """
 
 
