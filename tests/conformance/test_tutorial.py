@@ -26,10 +26,10 @@ def checkout(tmp_path: Path) -> Path:
         check=True,
     )
     for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
+        if name and os.path.lexists(ROOT / name):  # a link may name a folder
             target = tmp_path / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target)
+            shutil.copy2(ROOT / name, target, follow_symlinks=False)
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     return tmp_path
 

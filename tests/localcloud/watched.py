@@ -41,7 +41,7 @@ class Watched:
         }
         self.rang |= {label for label, state in states.items() if state == "ALARM"}
         self.calm |= {label for label, state in states.items() if state == "OK"}
-        self.cloud.pending.settle(2.0)  # the functions that the schedules start
+        self.cloud.pending.settle(0.2)  # for the functions that the schedules start
         return states
 
     def call_all_functions(self) -> None:
