@@ -233,10 +233,10 @@ def test_a_stage_that_needs_more_than_it_may_ask_for_fails_and_is_told_once(
 ) -> None:
     run = stack.upload(needs_mib={"preprocess": 9000})
     _reaches(stack, run, "FAILED")
+    until(lambda: stack.messages(run.run_id, "preprocess failed"), what="the message")
     shown = batchref.json("show", run.run_id)
     assert [each["memory_mib"] for each in shown["killed"]] == [6144, 8192]
     assert shown["costs"][0]["attempts"] == 3, "what was killed has cost, too"
-    until(lambda: stack.messages(run.run_id, "preprocess failed"), what="the message")
     assert len(stack.messages(run.run_id, "preprocess failed")) == 1
     why = batchref.json("why", run.run_id)
     assert why["causes"][0]["code"] == "MEMORY"

@@ -25,7 +25,13 @@ if me == main:
         seen.add(connection.makefile().readline().strip())
     print(json.dumps(sorted(seen)), flush=True)
 else:
-    connection = socket.create_connection((os.environ['AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS'], 7000))
+    main = os.environ['AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS']
+    while True:
+        try:
+            connection = socket.create_connection((main, 7000))
+            break
+        except ConnectionRefusedError:  # its process runs, and does not listen yet
+            time.sleep(0.05)
     connection.sendall(address.encode() + b'\\n')
     time.sleep(60)
 """

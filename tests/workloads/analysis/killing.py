@@ -30,6 +30,9 @@ from workloads.variables import (
     ENV_RUN_ID,
 )
 
+_AT_ONCE = 0.01
+"""Seconds between checkpoints at which whatever was computed is stored, on a fast machine too."""
+
 
 @dataclass
 class Attempts:
@@ -43,10 +46,12 @@ class Attempts:
     number: int = 0
     logs: list[str] = field(default_factory=list)
 
-    def start(self, ranks: int, *, to_be_killed: bool = True) -> subprocess.Popen[str]:
+    def start(
+        self, ranks: int, *, to_be_killed: bool = True, floor_seconds: float = 0.2
+    ) -> subprocess.Popen[str]:
         self.number += 1
         often = {
-            ENV_CHECKPOINT_FLOOR_SECONDS: "0.2",
+            ENV_CHECKPOINT_FLOOR_SECONDS: str(floor_seconds),
             ENV_NODE_MTBF_HOURS: "0.00001",  # so that the floor counts
         }
         environ = {
@@ -115,7 +120,7 @@ class Attempts:
         all the same or, after a SIGKILL, is lost with its writer.
         """
         held = self.store.watch.await_moment(moment)
-        process = self.start(ranks)
+        process = self.start(ranks, floor_seconds=_AT_ONCE)
         while not held.reached.wait(0.05):
             assert process.poll() is None, "ended before that moment: " + self._ended(process)
         self._signal(process, random.Random(0), signal_number)  # noqa: S311 - no secret
@@ -128,7 +133,7 @@ class Attempts:
         """Start, and kill a rank as soon as the names of the checkpoint's objects are such: for
         checkpoints that are not in S3.
         """
-        process = self.start(ranks)
+        process = self.start(ranks, floor_seconds=_AT_ONCE)
         while not ready(self.checkpoint()["objects"]):
             assert process.poll() is None, "done before it stored anything: " + self._ended(process)
             time.sleep(0.02)
