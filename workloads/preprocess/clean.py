@@ -133,7 +133,7 @@ class Cleaned:
                 f"{count:,} of {self.rows_read:,} rows ({percent:.1f} %) were rejected, allowed are"
                 f" {max_rejected_percent:g} %{example}",
                 hint=(
-                    "rejected.csv lists them all; mend the file, or raise"
+                    "all of them are in rejected.csv; mend the file, or raise"
                     " jobs.preprocess.max_rejected_percent in the stack file"
                 ),
             )
