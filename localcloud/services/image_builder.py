@@ -182,8 +182,9 @@ class ImageBuilder:
 
     def _delete_image(self, params: Params) -> Params:
         """The AMI stays, as on AWS."""
-        arn = self._image(params["imageBuildVersionArn"])["arn"]
-        del self._builds.images[arn]
+        with self._lock:
+            arn = self._image(params["imageBuildVersionArn"])["arn"]
+            del self._builds.images[arn]
         return {"imageBuildVersionArn": arn}
 
     # ---- all -------------------------------------------------------------------------------------
@@ -239,13 +240,16 @@ class ImageBuilder:
         return {arn_member: arn}
 
     def _tag(self, params: Params) -> Params:
-        self._any(params["resourceArn"])["tags"] |= params["tags"]
+        with self._lock:
+            found = self._any(params["resourceArn"])
+            found["tags"] = {**found["tags"], **params["tags"]}
         return {}
 
     def _untag(self, params: Params) -> Params:
-        tags = self._any(params["resourceArn"])["tags"]
-        for key in params["tagKeys"]:
-            tags.pop(key, None)
+        gone = params["tagKeys"]
+        with self._lock:
+            found = self._any(params["resourceArn"])
+            found["tags"] = {key: text for key, text in found["tags"].items() if key not in gone}
         return {}
 
 
