@@ -63,7 +63,7 @@ class ImageBuilder:
         self.operations |= {
             f"Create{name}": lambda params: self._create(params, member),
             f"Get{name}": lambda params: self._get(params, member, member),
-            f"Update{name}": lambda params: self._update(params, arn),
+            f"Update{name}": lambda params: self._update(params, member),
             f"Delete{name}": lambda params: self._delete(params, arn),
         }
 
@@ -106,28 +106,30 @@ class ImageBuilder:
 
     def _create(self, params: Params, member: str) -> Params:
         given = _given(params)
-        if member == "infrastructureConfiguration":
-            self._check_profile(given)
+        self._check(member, given)
         if member == "imagePipeline":
-            self._check_parts(given)
             given.setdefault("status", "ENABLED")
         arn = self._free(f"{_KINDS[member]}/{_normal(params['name'])}")
         self._keep(arn, given)
         return {f"{member}Arn": arn}
 
-    def _update(self, params: Params, arn_member: str) -> Params:
+    def _update(self, params: Params, member: str) -> Params:
         """All but name, tags and what was never to change is as it is given now."""
+        arn_member = f"{member}Arn"
         with self._lock:
             known = self._known(params[arn_member])
             given = {name: value for name, value in _given(params).items() if name != arn_member}
-            if arn_member == "infrastructureConfigurationArn":
-                self._check_profile(given)
-            if arn_member == "imagePipelineArn":
-                self._check_parts(given)
+            self._check(member, given)
             kept = {name: known[name] for name in ("arn", "name", "tags", "dateCreated")}
             known.clear()
             known |= {**given, **kept}
         return {arn_member: params[arn_member]}
+
+    def _check(self, member: str, given: Params) -> None:
+        if member == "infrastructureConfiguration":
+            self._check_profile(given)
+        if member == "imagePipeline":
+            self._check_parts(given)
 
     def _check_profile(self, given: Params) -> None:
         name = given["instanceProfileName"]
