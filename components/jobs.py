@@ -24,7 +24,7 @@ from components.volumes import Volumes
 from config.batch_model import Shape, property_problems
 from config.jobs import AnalysisJob, PreprocessJob
 from config.stack import StackConfig
-from config.topology import Job, jobs, may_be_reclaimed, reclaims_are_counted
+from config.topology import Job, goes_on_demand, jobs, may_be_reclaimed, reclaims_are_counted
 from workloads import contract
 from workloads.contract import STAGES, Stage
 from workloads.parameters import AnalysisParameters
@@ -267,8 +267,7 @@ class Jobs(Component):
 
 def _place(config: StackConfig, job_name: str) -> str:
     """The name of a job in the stack file, where one without Spot is the analysis."""
-    own = job_name != "fallback" or config.jobs.fallback is not None
-    return job_name if own else "analysis"
+    return "analysis" if job_name == "fallback" and goes_on_demand(config) else job_name
 
 
 def _given(variables: Mapping[str, str | None]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from config.disks import Gp3
 from config.environments import HpcEnvironment, InstanceEnvironment, SpotEnvironment
 from config.facts import instance_type
 
-_ROOT_DEVICE: Final = "/dev/xvda"
+ROOT_DEVICE: Final = "/dev/xvda"
 """Root of Amazon Linux 2023, which also holds the container images."""
 
 
@@ -126,7 +126,7 @@ def _disks(
         encrypted="true",
         delete_on_termination="true",
     )
-    disks = {_ROOT_DEVICE: root}
+    disks = {ROOT_DEVICE: root}
     if isinstance(environment.scratch, Gp3):
         disks[SCRATCH_DEVICE] = aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
             volume_size=environment.scratch.size_gib,

@@ -16,12 +16,14 @@ systemctl start docker
 command -v aws > /dev/null || dnf install -y awscli-2
 images=$(aws ssm get-parameter --region {region} --name {parameter} --query Parameter.Value --output text)
 """
-_PULL: Final = r"""for image in $images; do
+_PULL: Final = r"""# a login lasts for hours, and would be in the AMI; AWS says that this runs as root, and not what HOME is
+DOCKER_CONFIG=$(mktemp -d)
+export DOCKER_CONFIG
+for image in $images; do
   aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin "${{image%%/*}}"
   docker pull --quiet "$image"
 done
-# a login lasts for hours, and would be in the AMI
-rm -rf /root/.docker
+rm -rf "$DOCKER_CONFIG"
 """
 _CLEAN: Final = r"""set -euo pipefail
 # who this instance is to ECS; one that boots the AMI is another (AWS Batch user guide, create-batch-ami)

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from components.context import Component, StackContext
 from components.images import Images
+from components.launch_template import ROOT_DEVICE
 from components.network import Network
 from components.prepared_plan import Plan, plans
 from components.prepared_roles import BUILD_LOGS, PreparedRoles, PreparedRolesArgs
@@ -22,7 +23,6 @@ CONTENT_TAG: Final = "prepared-content"
 """Tag of an AMI that says what is on it, as twelve hex digits. AMIs get their tags when they are
 distributed, after their test.
 """
-_ROOT_DEVICE: Final = "/dev/xvda"
 _LAUNCHED_DAYS: Final = 90
 """An AMI that an instance was launched from in these days is in use."""
 
@@ -179,7 +179,7 @@ class PreparedImages(Component):
             ],
             block_device_mappings=[
                 aws.imagebuilder.ImageRecipeBlockDeviceMappingArgs(
-                    device_name=_ROOT_DEVICE,
+                    device_name=ROOT_DEVICE,
                     ebs=aws.imagebuilder.ImageRecipeBlockDeviceMappingEbsArgs(
                         volume_size=plan.prepared.volume_gib,
                         volume_type="gp3",

@@ -9,10 +9,9 @@ from typing import Final
 
 from components.context import StackContext
 from components.prepared_document import component_document
-from config.environments import FargateEnvironment
 from config.prepared import PreparedImage
 from config.stack import StackConfig
-from config.topology import ContainerImage, builder_type_of, image_digests, images_on
+from config.topology import ContainerImage, builder_type_of, image_digests, images_on, preparing
 
 _BASES: Final = {
     "ECS_AL2023": "amazon-linux-2023",
@@ -59,17 +58,10 @@ class Plan:
 def plans(config: StackConfig, context: StackContext) -> dict[str, Plan]:
     """By environment: of each with `prepared_image` whose container images are all published."""
     found, made = image_digests(config), {}
-    for key, environment in config.environments.items():
-        builder = builder_type_of(environment)
-        if (
-            isinstance(environment, FargateEnvironment)
-            or environment.prepared_image is None
-            or builder is None
-        ):
-            continue
-        images = images_on(config, key)
+    for key, environment, prepared in preparing(config):
+        builder, images = builder_type_of(environment), images_on(config, key)
         digests = {each: digest for each in images if (digest := found[each]) is not None}
-        if not images or len(digests) < len(images):
+        if builder is None or not images or len(digests) < len(images):
             continue
         parameter = f"/{context.project}/{context.stack}/prepared/{key}"
         made[key] = Plan(
@@ -83,7 +75,7 @@ def plans(config: StackConfig, context: StackContext) -> dict[str, Plan]:
             ),
             parent=f"ssm:/aws/service/ecs/optimized-ami/{_BASES[environment.image_type]}"
             "/recommended/image_id",
-            prepared=environment.prepared_image,
+            prepared=prepared,
             digests=digests,
             builder=builder,
         )

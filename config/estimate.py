@@ -25,7 +25,7 @@ from config.prices import (
     unpriced_types,
 )
 from config.stack import StackConfig
-from config.topology import builder_type_of, jobs, prepared_image_of, sizes_of
+from config.topology import builder_type_of, jobs, preparing, sizes_of
 from config.volumes import CreatedEfs, CreatedLustre
 
 RUNS_PER_MONTH: Final = 30
@@ -334,13 +334,12 @@ def _shared(config: StackConfig) -> Iterable[tuple[Service, float, str]]:
 
 def _snapshot_gib(config: StackConfig) -> int:
     """Of AMIs that the stack keeps, as if every block were written and none shared."""
-    made = map(prepared_image_of, config.environments.values())
-    return sum(each.keep * each.volume_gib for each in made if each is not None)
+    return sum(made.keep * made.volume_gib for _, _, made in preparing(config))
 
 
 def _builds(config: StackConfig, *, known: bool) -> Iterable[Line]:
     """Instances that make AMIs."""
-    for name, environment in config.environments.items():
+    for name, environment, _ in preparing(config):
         builder = builder_type_of(environment)
         if builder is None:
             continue

@@ -4,12 +4,13 @@ start which type.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Literal
 
 from config.base import BrokenFieldError
 from config.disks import Scratch
-from config.environments import Environment, FargateEnvironment, HpcEnvironment
+from config.environments import Environment, FargateEnvironment, HpcEnvironment, InstanceEnvironment
 from config.facts import InstanceType, instance_type
 from config.jobs import AnalysisJob, PostprocessJob, PreprocessJob
 from config.prepared import PreparedImage
@@ -138,9 +139,11 @@ def scratch_of(environment: Environment) -> Scratch | None:
     return None if isinstance(environment, FargateEnvironment) else environment.scratch
 
 
-def prepared_image_of(environment: Environment) -> PreparedImage | None:
-    """The AMI that an environment has made for it; none on Fargate."""
-    return None if isinstance(environment, FargateEnvironment) else environment.prepared_image
+def preparing(config: StackConfig) -> Iterator[tuple[str, InstanceEnvironment, PreparedImage]]:
+    """Each environment that has an AMI made for it, by name, and how."""
+    for name, environment in config.environments.items():
+        if not isinstance(environment, FargateEnvironment) and environment.prepared_image:
+            yield name, environment, environment.prepared_image
 
 
 def images_on(config: StackConfig, environment: str) -> tuple[ContainerImage, ...]:
@@ -162,7 +165,7 @@ def builder_type_of(environment: Environment) -> str | None:
     """Type of the instance that makes an environment's AMI: as the file says, or the cheapest of
     its types. None where no AMI is made, or no type has a known price.
     """
-    prepared = prepared_image_of(environment)
+    prepared = None if isinstance(environment, FargateEnvironment) else environment.prepared_image
     if prepared is None:
         return None
     if prepared.builder_type is not None:

@@ -184,10 +184,7 @@ class Monitoring(Component):
         )
         queues = list(args.queues.arns.values())
         failures = in_rules("failed", queues, lambda arns: job_state_changes(["FAILED"], arns))
-        first, others = (
-            failures["failed"],
-            {label: pattern for label, pattern in failures.items() if label != "failed"},
-        )
+        first = failures.pop("failed")
         EventTrigger(
             f"{name}-failures",
             EventTriggerArgs(
@@ -197,7 +194,7 @@ class Monitoring(Component):
                 ),
                 pattern=first,
                 further={
-                    **others,
+                    **failures,
                     **in_rules("blocked", queues, _blocked),
                     "findings": {
                         "source": [contract.event_source(args.context.stack)],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from config.disks import GP3_IOPS, GP3_IOPS_PER_GIB, GP3_MIBPS_PER_IOPS, Gp3, InstanceStore
-from config.environments import FargateEnvironment
 from config.jobs import AnalysisJob
 from config.problems import Problem
 from config.rules.base import Rule
@@ -113,11 +112,7 @@ class ScratchIsUsed(Rule):
             for name in environments_of(config, job.queue)
         }
         for name, environment in config.environments.items():
-            if (
-                not isinstance(environment, FargateEnvironment)
-                and isinstance(environment.scratch, Gp3)
-                and name not in served
-            ):
+            if isinstance(scratch_of(environment), Gp3) and name not in served:
                 yield self.problem(
                     f"environments.{name}.scratch.kind",
                     "gp3",

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from config.environments import FargateEnvironment, InstanceEnvironment
 from config.facts import instance_type
 from config.network import BUILDER_SERVICES
-from config.prepared import PreparedImage
 from config.problems import Problem
 from config.rules.base import Rule
 from config.rules.gpus import UNSERVED
 from config.stack import StackConfig
-from config.topology import builder_type_of, image_digests, images_on
-
-
-def _prepared(config: StackConfig) -> Iterator[tuple[str, InstanceEnvironment, PreparedImage]]:
-    """Each environment for which an AMI is made."""
-    for name, environment in config.environments.items():
-        if not isinstance(environment, FargateEnvironment) and environment.prepared_image:
-            yield name, environment, environment.prepared_image
+from config.topology import builder_type_of, image_digests, images_on, preparing
 
 
 class PreparedImageIsTheOnlyOne(Rule):
@@ -32,7 +23,7 @@ class PreparedImageIsTheOnlyOne(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each environment with both."""
-        for name, environment, _ in _prepared(config):
+        for name, environment, _ in preparing(config):
             if environment.image_id is not None:
                 yield self.problem(
                     f"environments.{name}.image_id",
@@ -52,7 +43,7 @@ class PreparedImageHasJobs(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each environment that no job's queue names."""
-        for name, _, _ in _prepared(config):
+        for name, _, _ in preparing(config):
             if not images_on(config, name):
                 yield self.problem(
                     f"environments.{name}.prepared_image",
@@ -77,7 +68,7 @@ class PreparedImageHasDigests(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each environment whose jobs have no published image."""
         digests = image_digests(config)
-        for name, _, _ in _prepared(config):
+        for name, _, _ in preparing(config):
             missing = [image for image in images_on(config, name) if digests[image] is None]
             if missing:
                 fields = " and ".join(f"images.{image}_digest" for image in missing)
@@ -102,7 +93,7 @@ class BuilderServesTheImage(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each builder of another architecture, of another family, or without a GPU."""
-        for name, environment, _ in _prepared(config):
+        for name, environment, _ in preparing(config):
             builder, path = (
                 builder_type_of(environment),
                 f"environments.{name}.prepared_image.builder_type",
@@ -137,7 +128,7 @@ class BuilderReachesItsServices(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """A closed network with such an AMI and without these endpoints."""
-        if config.network.nat != "none" or not any(_prepared(config)):
+        if config.network.nat != "none" or not any(preparing(config)):
             return
         missing = [
             each for each in BUILDER_SERVICES if each not in config.network.endpoint_services
@@ -146,7 +137,7 @@ class BuilderReachesItsServices(Rule):
             yield self.problem(
                 "network.interface_endpoints",
                 list(config.network.interface_endpoints),
-                f"without NAT the build of environments.{next(_prepared(config))[0]}.prepared_image"
+                f"without NAT the build of environments.{next(preparing(config))[0]}.prepared_image"
                 f" needs endpoints of {', '.join(missing)}",
                 "add these endpoints, or use nat single",
             )
@@ -162,7 +153,7 @@ class PreparedImageFitsTheVolume(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each AMI that is larger."""
-        for name, environment, prepared in _prepared(config):
+        for name, environment, prepared in preparing(config):
             root = environment.root_volume_gib
             if prepared.volume_gib > root:
                 yield self.problem(

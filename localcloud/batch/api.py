@@ -100,7 +100,8 @@ class BatchApi:
     def tagged(self, params: Params, body: bytes) -> bytes:
         """Moto's answer to the tagging API's GetResources, with what moto does not have."""
         with self._store.lock:
-            own = [*tags.resources(self._store), *self._others()]
+            found = (*tags.resources(self._store), *self._others())
+            own = [(arn, dict(held)) for arn, held in found]
         return tags.with_more(own, params, body)
 
     def clusters(self, params: Params) -> Params:

@@ -27,7 +27,6 @@ from localcloud.batch.volumes import Mount, Volumes
 from localcloud.batch.ways import PULL_FAILED, Ways
 from localcloud.iam.access import Access, AssumeRoleError
 from localcloud.moto.state import AwsState
-from localcloud.protocol.wire import WireError
 
 _ECR_IMAGE: Final = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)"
@@ -369,8 +368,6 @@ class ContainerFactory:
             try:
                 self._access.trusts(role, "ecs-tasks.amazonaws.com", self._source())
                 values[entry["name"]] = self._secret(role, reference)
-            except (AssumeRoleError, WireError) as error:
-                raise StartError(f"{problem}{error}") from None
             except Exception as error:  # noqa: BLE001 - whatever botocore raises is the reason that ECS would show
                 raise StartError(f"{problem}{error}") from None
         return values

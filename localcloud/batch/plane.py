@@ -235,9 +235,8 @@ class DataPlane:
 
     def terminate_queue(self, queue: JobQueue) -> None:
         """Ends every job of a queue that is deleted."""
-        jobs = [job for job in self.store.jobs.values() if job.queue is queue and not job.ended]
-        for job in jobs:
-            if job.parent is None:
+        for job in list(self.store.jobs.values()):
+            if job.queue is queue and job.parent is None and not job.ended:
                 self.terminate(job, "Job queue was deleted")
 
     def holding(self, queue: JobQueue) -> list[tuple[str, float]]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from localcloud.batch.records import Store
 from localcloud.iam.access import Access
-from localcloud.moto.state import AwsState, function_name
+from localcloud.moto.state import AwsState
 from localcloud.protocol.wire import Call, WireError
 
 Params = Mapping[str, Any]
@@ -125,7 +125,7 @@ class Refusals:
         identity = params["StatementId"]
         if params.get("Qualifier"):
             return  # a version or alias has a policy of its own
-        if identity in self._state.permissions(function_name(params["FunctionName"])):
+        if identity in self._state.permissions(params["FunctionName"]):
             raise WireError(
                 "ResourceConflictException",
                 f"The statement id ({identity}) provided already exists. Please provide a new"

@@ -275,10 +275,7 @@ class AwsState(Identities, Ec2, Efs, LogGroups):
 
     def permissions(self, function: str) -> set[str]:
         """Statement ids of a function's own policy; none where there is no such function."""
-        for each in self._regional("lambda").list_functions():
-            if each.function_name == function:
-                return {statement.get("Sid", "") for statement in each.policy.statements}
-        return set()
+        return {each.get("Sid", "") for each in self.function_policy(function)["Statement"]}
 
     def _state_machines(self) -> list[Any]:
         # moto keeps what it runs apart from what it only stores

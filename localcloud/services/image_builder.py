@@ -63,7 +63,7 @@ class ImageBuilder:
         self.operations |= {
             f"Create{name}": lambda params: self._create(params, member),
             f"Get{name}": lambda params: self._get(params, member, member),
-            f"Update{name}": lambda params: self._update(params, arn),
+            f"Update{name}": lambda params: self._update(params, member),
             f"Delete{name}": lambda params: self._delete(params, arn),
         }
 
@@ -106,28 +106,30 @@ class ImageBuilder:
 
     def _create(self, params: Params, member: str) -> Params:
         given = _given(params)
-        if member == "infrastructureConfiguration":
-            self._check_profile(given)
+        self._check(member, given)
         if member == "imagePipeline":
-            self._check_parts(given)
             given.setdefault("status", "ENABLED")
         arn = self._free(f"{_KINDS[member]}/{_normal(params['name'])}")
         self._keep(arn, given)
         return {f"{member}Arn": arn}
 
-    def _update(self, params: Params, arn_member: str) -> Params:
+    def _update(self, params: Params, member: str) -> Params:
         """All but name, tags and what was never to change is as it is given now."""
+        arn_member = f"{member}Arn"
         with self._lock:
             known = self._known(params[arn_member])
             given = {name: value for name, value in _given(params).items() if name != arn_member}
-            if arn_member == "infrastructureConfigurationArn":
-                self._check_profile(given)
-            if arn_member == "imagePipelineArn":
-                self._check_parts(given)
+            self._check(member, given)
             kept = {name: known[name] for name in ("arn", "name", "tags", "dateCreated")}
             known.clear()
             known |= {**given, **kept}
         return {arn_member: params[arn_member]}
+
+    def _check(self, member: str, given: Params) -> None:
+        if member == "infrastructureConfiguration":
+            self._check_profile(given)
+        if member == "imagePipeline":
+            self._check_parts(given)
 
     def _check_profile(self, given: Params) -> None:
         name = given["instanceProfileName"]
@@ -182,8 +184,9 @@ class ImageBuilder:
 
     def _delete_image(self, params: Params) -> Params:
         """The AMI stays, as on AWS."""
-        arn = self._image(params["imageBuildVersionArn"])["arn"]
-        del self._builds.images[arn]
+        with self._lock:
+            arn = self._image(params["imageBuildVersionArn"])["arn"]
+            del self._builds.images[arn]
         return {"imageBuildVersionArn": arn}
 
     # ---- all -------------------------------------------------------------------------------------
@@ -239,13 +242,16 @@ class ImageBuilder:
         return {arn_member: arn}
 
     def _tag(self, params: Params) -> Params:
-        self._any(params["resourceArn"])["tags"] |= params["tags"]
+        with self._lock:
+            found = self._any(params["resourceArn"])
+            found["tags"] = {**found["tags"], **params["tags"]}
         return {}
 
     def _untag(self, params: Params) -> Params:
-        tags = self._any(params["resourceArn"])["tags"]
-        for key in params["tagKeys"]:
-            tags.pop(key, None)
+        gone = params["tagKeys"]
+        with self._lock:
+            found = self._any(params["resourceArn"])
+            found["tags"] = {key: text for key, text in found["tags"].items() if key not in gone}
         return {}
 
 

@@ -9,7 +9,6 @@ as the instance would ask: by its subnet's ways out and its role.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -105,6 +104,9 @@ class Builds:
         kind, _, name = parent.partition(":")
         if kind != "ssm":
             return parent if self._state.image(parent) is not None else None
+        return self._parameter(name)
+
+    def _parameter(self, name: str) -> str | None:
         try:
             return str(self._client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
         except ClientError:
@@ -129,11 +131,10 @@ class Builds:
             found = self._lacking(role, [("ssm:GetParameter", arn)])
             if found is not None:
                 return found
-            try:
-                value = self._client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
-            except ClientError:
+            value = self._parameter(name)
+            if value is None:
                 return f"there is no parameter {name}"
-            for reference in str(value).split():
+            for reference in value.split():
                 found = self._unpulled(machines, role, reference)
                 if found is not None:
                     return f"docker pull {reference}: {found}"
@@ -207,7 +208,7 @@ class Cleaning:
         access: Access,
         client: Callable[[str], Any],
         launched: Callable[[str], float | None],
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float],
     ) -> None:
         self._access, self._client = access, client
         self._launched, self._now = launched, now

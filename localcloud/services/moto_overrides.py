@@ -55,6 +55,8 @@ def moto_overrides(functions: Functions) -> Iterator[None]:
         # aws:SecureTransport; access.py evaluates them
         (moto_s3.FakeBucket, "get_permission", no_opinion),
         (Table, "query", table_queries.query),
+        (Table, "all_items", table_queries.of_now(Table.all_items)),
+        (Table, "has_idx_items", table_queries.of_now(Table.has_idx_items)),
         (SecondaryIndex, "project", table_queries.project),
     ]
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]

@@ -38,9 +38,9 @@ class PlacementGroups:
 
     def _tag(self, params: Params, *, drop: bool) -> Params:
         given = {tag["Key"]: tag for tag in params["Tags"]}
-        for group in (
-            each for each in self.by_name.values() if each["GroupId"] in params["Resources"]
-        ):
+        for group in list(self.by_name.values()):
+            if group["GroupId"] not in params["Resources"]:
+                continue
             group["Tags"] = [tag for tag in group["Tags"] if tag["Key"] not in given] + (
                 [] if drop else list(given.values())
             )

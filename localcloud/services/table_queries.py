@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Callable
 from typing import Any, Final
 
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
@@ -35,6 +36,22 @@ def query(table: Table, *given: Any, **named: Any) -> Any:
             narrowed.items.setdefault(item.hash_key, {})[item.range_key] = item
         asked["exclusive_start_key"] = None
     return _whole_table_query(narrowed, **asked)
+
+
+def of_now(moto_method: Callable[..., list[Item]]) -> Callable[..., list[Item]]:
+    """In place of a method of Table that goes through all items: the same, of those that the table
+    has when it begins. Other calls write into it meanwhile.
+    """
+
+    def method(table: Table, *given: Any) -> list[Item]:
+        fixed = copy.copy(table)
+        fixed.items = {  # type: ignore[assignment]
+            key: dict(held) if isinstance(held, dict) else held
+            for key, held in list(table.items.items())
+        }
+        return moto_method(fixed, *given)
+
+    return method
 
 
 def project(index: SecondaryIndex, item: Item) -> Item:
@@ -75,8 +92,8 @@ def _window(table: Table, attribute: str, asked: dict[str, Any]) -> list[Item]:
     comparison, operands = conditions[0][1], conditions[0][2]
     found = [
         (_index_key(item.attrs[attribute], item), item)
-        for items in table.items.values()
-        for item in items.values()
+        for items in list(table.items.values())
+        for item in list(items.values())
         if (own := item.attrs.get(name)) is not None
         and own == value
         and attribute in item.attrs

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,3 +216,38 @@ def test_documents_have_scripts_that_bash_reads_and_no_braces_of_toe() -> None:
     pull = phases["build"][0]["inputs"]["commands"][0]
     assert "--name /a/b" in pull
     assert 'docker login --username AWS --password-stdin "${image%%/*}"' in pull
+
+
+@pytest.mark.parametrize("home", [True, False])
+def test_no_login_stays_where_images_were_pulled(home: bool, tmp_path: Path) -> None:
+    """As Docker's CLI does, by a stand-in: a login lies in DOCKER_CONFIG, or in the home directory."""
+    binaries, homes, log = (tmp_path / name for name in ("bin", "home", "log"))
+    binaries.mkdir()
+    homes.mkdir()
+    stubs = {
+        "systemctl": "exit 0",
+        "aws": 'case "$1" in ssm) echo "one.example/cpu two.example/gpu";; ecr) echo secret;; esac',
+        "docker": f"""config=${{DOCKER_CONFIG:-${{HOME:-{homes}}}/.docker}}
+case "$1" in
+login) mkdir -p "$config"; cat >> "$config/config.json"; echo "$config" >> {log}.folders;;
+pull) grep -q secret "$config/config.json" && echo "$*" >> {log};;
+esac""",
+    }
+    bash = shutil.which("bash") or "bash"
+    for name, body in stubs.items():
+        (binaries / name).write_text(f"#!{bash}\n{body}\n")
+        (binaries / name).chmod(0o755)
+    document = json.loads(component_document(region="eu-west-1", parameter="/a/b", gpu=True))
+    pull = document["phases"][0]["steps"][0]["inputs"]["commands"][0]
+    given = {"HOME": str(homes)} if home else {}
+    subprocess.run(
+        [bash, "-c", pull.replace("/var/lib/ecs", str(tmp_path / "ecs"))],
+        check=True,
+        env={"PATH": f"{binaries}:{os.environ['PATH']}", "TMPDIR": str(tmp_path), **given},
+    )
+    assert log.read_text() == "pull --quiet one.example/cpu\npull --quiet two.example/gpu\n"
+    remembered = (tmp_path / "ecs" / "prepared-images").read_text()
+    assert remembered == "one.example/cpu\ntwo.example/gpu\n"
+    folders = (tmp_path / "log.folders").read_text().splitlines()
+    assert not [folder for folder in folders if Path(folder).exists()]
+    assert not list(homes.iterdir())

@@ -5,7 +5,9 @@ and does not grow with the table.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +16,12 @@ import pytest
 from boto3.dynamodb.conditions import Attr, Key
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import SecondaryIndex, Table
 
 from localcloud.cloud import LocalCloud
+from localcloud.moto.state import ACCOUNT_ID
 from localcloud.services import table_queries
 
 MOTOS_PROJECT = SecondaryIndex.project
@@ -142,3 +147,37 @@ def test_moto_sees_no_more_than_a_page(table: Any, monkeypatch: pytest.MonkeyPat
     table.query(IndexName="by-at", KeyConditionExpression=Key("state").eq("OPEN"), Limit=3)
     table.query(KeyConditionExpression=Key("pk").eq("none"))
     assert seen == [4, 0]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda table: table.query(
+            IndexName="by-at", KeyConditionExpression=Key("state").eq("OPEN")
+        ),
+        lambda table: table.scan(),
+        lambda table: table.scan(IndexName="by-at"),
+    ],
+    ids=["index", "scan", "scan of an index"],
+)
+def test_others_may_write_while_a_table_is_read(table: Any, read: Callable[[Any], Any]) -> None:
+    items = dynamodb_backends[ACCOUNT_ID]["us-east-1"].tables["t"].items
+    partition, over = items[DynamoType({"S": "p1"})], threading.Event()
+    item = next(iter(partition.values()))
+
+    def write() -> None:
+        new = DynamoType({"S": "new"})
+        while not over.is_set():
+            partition[new], items[new] = item, {}
+            del partition[new], items[new]
+
+    writer, interval = threading.Thread(target=write), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    writer.start()
+    try:
+        for _ in range(20):
+            assert read(table)["Items"]
+    finally:
+        over.set()
+        writer.join()
+        sys.setswitchinterval(interval)

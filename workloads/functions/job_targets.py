@@ -11,7 +11,7 @@ from workloads import contract
 from workloads.contract import STAGES, ContractError, Stage
 from workloads.variables import ENV_JOB_DEFINITIONS, ENV_JOB_QUEUES, ENV_SHARE_IDENTIFIERS
 
-FALLBACK: Final = "fallback"
+_FALLBACK: Final = "fallback"
 """Key of the job definition, and of its queue, that takes the place of an analysis."""
 
 
@@ -45,7 +45,7 @@ class JobTargets:
         definitions = _stage_map(ENV_JOB_DEFINITIONS, required=True)
         shares = _stage_map(ENV_SHARE_IDENTIFIERS, required=False)
         targets: dict[str, JobTarget] = {}
-        for stage in (*STAGES, *([FALLBACK] if FALLBACK in definitions else [])):
+        for stage in (*STAGES, *([_FALLBACK] if _FALLBACK in definitions else [])):
             definition = definitions[stage]
             if not isinstance(definition, dict) or not isinstance(definition.get("name"), str):
                 raise ContractError(
@@ -61,7 +61,7 @@ class JobTargets:
                 share_identifier=shares.get(stage),
             )
         return cls(
-            targets={stage: targets[stage] for stage in STAGES}, fallback=targets.get(FALLBACK)
+            targets={stage: targets[stage] for stage in STAGES}, fallback=targets.get(_FALLBACK)
         )
 
 

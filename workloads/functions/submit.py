@@ -23,7 +23,7 @@ from workloads.formats import now
 from workloads.functions import clients, executions, forms, going_on, pauses
 from workloads.functions.forbidden import tell_forbidden
 from workloads.functions.growth import GrowingStates, Killed, tell_more
-from workloads.functions.job_targets import FALLBACK, JobTargets
+from workloads.functions.job_targets import JobTargets
 from workloads.functions.log import log
 from workloads.functions.refused import tell_refused
 from workloads.functions.state_items import Claim, ClaimLostError
@@ -249,14 +249,13 @@ def _request(
     tags = {contract.RUN_ID_TAG: run.run_id, contract.STAGE_TAG: stage}
     if stage == "analysis" and settings.fallback is not None:
         if claim.replaced:
-            name, target = f"{name}-{FALLBACK}", settings.fallback
+            name, target = f"{name}{contract.FALLBACK_ENDING}", settings.fallback
         else:
             tags[contract.FALLBACK_TAG] = contract.FALLBACK_BY_NOTIFY
     variables = run.job_environment(upload)
     if stage == "analysis":
-        variables[ENV_SHARDS] = str(
-            target.shards
-        )  # of this very job, whatever the newest job definition says
+        # of this very job, whatever the newest job definition says
+        variables[ENV_SHARDS] = str(target.shards)
     overrides: dict[str, Any] = {
         "environment": [{"name": name, "value": value} for name, value in variables.items()]
     }

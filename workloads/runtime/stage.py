@@ -75,8 +75,9 @@ def run_stage(
         print(f"{stage}: {error}", file=sys.stderr)  # noqa: T201 - there is no run yet to log under
         return EXIT_ENVIRONMENT
     logs.configure(stage=stage, run_id=run.run_id, batch=batch)
-    writes_records = batch.is_main_node and logs.mpi_rank() in {None, 0}
-    began = beginning(datetime.fromisoformat(started_at)) if logs.mpi_rank() in {None, 0} else None
+    is_first_rank = logs.mpi_rank() in {None, 0}
+    writes_records = batch.is_main_node and is_first_rank
+    began = beginning(datetime.fromisoformat(started_at)) if is_first_rank else None
 
     try:
         log.info(
