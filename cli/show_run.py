@@ -299,7 +299,7 @@ def _row(name: str, job: StageJob, cost: StageCost | None, began: str) -> list[R
         Text((job["started_at"] or "")[11:19]),
         Text(took),
         Text(_dollars(cost)),
-        Text("; ".join([*notes(job), *([began] if began else [])])),
+        Text("; ".join(filter(None, [*notes(job), began]))),
     ]
 
 

@@ -64,12 +64,13 @@ def main() -> int:
 def _turn(pair: Pair, stack: str, chosen: Sequence[Change]) -> int:
     differing = 0
     found = [tuple(each for each in page if each in chosen) for page in pages(stack)]
-    for page in filter(None, found):
+    found = [page for page in found if page]
+    for page in found:
         began = time.perf_counter()
         previewed, told = pair.preview(page)
         _record(key(page), previewed)
         differing += bool(_say(stack, f"preview of {key(page)}", told, began))
-    for page in (*filter(None, found), ()):
+    for page in (*found, ()):
         began = time.perf_counter()
         name = key(page) if page else "as it was"
         differing += bool(_say(stack, name, pair.turn(page), began))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from cli.paths import ROOT
 from cli.rehearsal import IMAGES
+from localcloud.batch import container
 
 (APP,) = (Path(str(image)) for image in IMAGES.values())
-HIDDEN = sorted({"pandas", *(path.stem for path in APP.glob("*.py"))})
+HIDDEN = sorted({path.stem for path in container.HIDDEN.glob("*.py")} - {"__init__"})
 
 
 def test_a_stage_loads_nothing_that_only_the_tests_install(tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ def test_a_stage_loads_nothing_that_only_the_tests_install(tmp_path: Path) -> No
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(APP), "PATH": os.environ["PATH"]},
+        env={"PYTHONPATH": f"{container.HIDDEN}:{APP}", "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=True,

@@ -23,8 +23,9 @@ from tests.support.documents import validated
 ROOT = Path(__file__).parents[2]
 PROJECT = "batch-reference"
 SHARED = {"efs": {"kind": "created"}, "lustre": {"kind": "created"}}
-GPU = sections("dev")["environments"]["gpu"] | {"scratch": {"kind": "gp3", "size_gib": 100}}
-JOBS = sections("dev")["jobs"]
+DEV = sections("dev")
+JOBS, ENVIRONMENTS = DEV["jobs"], DEV["environments"]
+ENVIRONMENTS["gpu"]["scratch"] = {"kind": "gp3", "size_gib": 100}
 JOBS["preprocess"]["volumes"] = [{"file_system": "efs", "path": "/mnt/shared"}]
 JOBS["analysis"]["volumes"] = [{"file_system": "lustre", "path": "/mnt/fast"}]
 OPEN = {
@@ -32,7 +33,7 @@ OPEN = {
     "batch-reference:storage": json.dumps(
         {"protect": False, "delete_with_content": True, **SHARED}
     ),
-    "batch-reference:environments": json.dumps({**sections("dev")["environments"], "gpu": GPU}),
+    "batch-reference:environments": json.dumps(ENVIRONMENTS),
 }
 SECRETS = {"batch-reference:slack-webhook-url": "https://hooks.slack.com/services/T0/B0/x"}
 

@@ -26,8 +26,6 @@ COMPONENT = f"{BUILDER}/component:Component"
 ENVIRONMENT = "aws:batch/computeEnvironment:ComputeEnvironment"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 CPU, GPU, OTHER = (f"sha256:{digit * 64}" for digit in "123")
-
-
 PUBLISHED = {"images": {"cpu_digest": CPU, "gpu_digest": GPU}}
 
 
@@ -70,7 +68,7 @@ def test_nothing_is_known_before_the_first_build() -> None:
     preview = deploy(
         "prod",
         changes={
-            "images": {"cpu_digest": CPU, "gpu_digest": GPU},
+            **PUBLISHED,
             "environments": {"gpu": {"prepared_image": {"builder_type": "g4dn.xlarge"}}},
         },
         preview=True,

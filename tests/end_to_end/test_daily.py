@@ -13,9 +13,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cli.paths import ROOT
 from cli.rehearsal import rehearsal
-from localcloud.deployment.stack_file import read_stack
+from tests.config.stacks import sections
 from tests.end_to_end.conftest import Stack
 from tests.end_to_end.test_files import SMALL
 from tests.localcloud.conftest import forward, until
@@ -46,7 +45,7 @@ NO_ROWS = b"name,town\n"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    jobs = json.loads(read_stack(ROOT, "local", {}, {}).config["batch-reference:jobs"])
+    jobs = sections("local")["jobs"]
     jobs["analysis"] |= SMALL
     config = {
         "batch-reference:jobs": json.dumps(jobs),

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 import pyarrow.parquet as pq
 import pytest
 
-from cli.paths import ROOT
 from cli.rehearsal import rehearsal
 from cli.why.account import Account
 from cli.why.command import diagnose
-from localcloud.deployment.stack_file import read_stack
+from tests.config.stacks import sections
 from tests.end_to_end.conftest import Stack
 from tests.end_to_end.tables import table
 from tests.localcloud.conftest import until
@@ -31,10 +30,8 @@ SMALL = {"queue": "main", "nodes": 1, "ranks_per_node": 1, "vcpus": 2, "memory_m
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The local stack with a small analysis, and disks for temporary files."""
-    found = read_stack(ROOT, "local", {}, {}).config
-    jobs, environments = (
-        json.loads(found[f"batch-reference:{section}"]) for section in ("jobs", "environments")
-    )
+    found = sections("local")
+    jobs, environments = found["jobs"], found["environments"]
     jobs["analysis"] |= SMALL
     for name in ("spot-cpu", "on-demand-cpu"):
         environments[name]["scratch"] = {"kind": "gp3", "size_gib": 2}

@@ -1,17 +1,15 @@
-"""A run that Spot takes machines from and that is killed for its memory, in either order, under both
-orchestrators.
+"""A run that Spot takes machines from and that is killed for its memory, in either order, under
+both orchestrators.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from cli.paths import ROOT
-from localcloud.deployment.stack_file import read_stack
+from tests.config.stacks import sections as sections_of
 from tests.end_to_end.failing import Job, Planted, planted_stack
 from tests.end_to_end.test_step_functions import PIPELINE
 from tests.localcloud.conftest import until
@@ -37,9 +35,8 @@ ANALYSIS = {
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Planted]:
-    found = json.loads(read_stack(ROOT, "local", {}, {}).config["batch-reference:jobs"])
     sections: dict[str, Any] = {
-        "jobs": {"analysis": {**found["analysis"], **ANALYSIS}},
+        "jobs": {"analysis": {**sections_of("local")["jobs"]["analysis"], **ANALYSIS}},
         "pipeline": PIPELINE if request.param == "step-functions" else {"orchestrator": "batch"},
         "queues": {"main": {"environments": ["on-demand-cpu"]}, "spot": {"environments": ["spot"]}},
         "environments": {

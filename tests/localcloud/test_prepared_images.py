@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cli.doctor.batch_checks import environments
 from cli.doctor.patient import Patient
 from cli.why.account import Account
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import Deployment, DeploymentError, deploy, destroy
+from tests.config.stacks import sections
 
 ROOT = Path(__file__).parents[2]
 FIRST, SECOND, GPU = (f"sha256:{digit * 64}" for digit in "123")
@@ -35,13 +35,13 @@ class Stack:
         network: Mapping[str, Any] | None = None,
         **prepared: Any,
     ) -> Deployment:
-        given = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
-        environments = given["batch-reference:environments"]
+        given = sections("local")
+        environments = given["environments"]
         environments["on-demand-cpu"]["prepared_image"] = {"keep": KEEP, **prepared}
         changed = {
             "environments": environments,
             "images": {"cpu_digest": cpu, "gpu_digest": GPU},
-            "network": {**given.get("batch-reference:network", {}), **(network or {})},
+            "network": {**given.get("network", {}), **(network or {})},
         }
         config = {f"batch-reference:{name}": json.dumps(each) for name, each in changed.items()}
         done = deploy(ROOT, "local", self.cloud.client, config=config, previous=self.state)

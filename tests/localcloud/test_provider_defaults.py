@@ -4,8 +4,6 @@ it.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +15,7 @@ from localcloud.deployment.provider import Provider
 from localcloud.deployment.provider.lifecycle import LIFECYCLES
 from localcloud.deployment.provider.values import UNKNOWN, plain
 from tests.localcloud.deploying import no_aws
+from tests.localcloud.test_functions import package
 
 JOB = "aws:batch/jobDefinition:JobDefinition"
 BUCKET = "aws:s3/bucket:Bucket"
@@ -218,14 +217,12 @@ def test_the_second_way_of_handling_events_takes_the_place_of_the_first(
     cloud: LocalCloud, provider: Provider
 ) -> None:
     role = cloud.client("iam").create_role(RoleName="events-twice", AssumeRolePolicyDocument="{}")
-    archive = io.BytesIO()
-    zipfile.ZipFile(archive, "w").close()
     cloud.client("lambda").create_function(
         FunctionName="twice",
         Runtime="python3.13",
         Role=role["Role"]["Arn"],
         Handler="a.b",
-        Code={"ZipFile": archive.getvalue()},
+        Code={"ZipFile": package("")},
     )
     token = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig"
     first = {"functionName": "twice", "maximumEventAgeInSeconds": 3600}

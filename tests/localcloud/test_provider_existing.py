@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from botocore.exceptions import ClientError
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import destroy
 from tests.localcloud.deploying import failure, run
+from tests.localcloud.test_functions import package
 
 TRUST = {
     "Version": "2012-10-17",
@@ -30,16 +29,6 @@ TOPIC = 'aws.sns.Topic("topic", name="{name}", display_name="{shown}", tags={tag
 
 def machine(state: str) -> dict[str, Any]:
     return {"StartAt": state, "States": {state: {"Type": "Pass", "End": True}}}
-
-
-def _code() -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("a.py", "def b(event, context): pass")
-    return buffer.getvalue()
-
-
-CODE = _code()
 
 
 def test_a_topic_that_is_there_is_taken_over_with_the_same_tags_alone(
@@ -96,7 +85,11 @@ def test_what_has_a_name_that_is_taken_is_refused(cloud: LocalCloud) -> None:
 
     functions = cloud.client("lambda")
     functions.create_function(
-        FunctionName="taken", Runtime="python3.11", Role=role, Handler="a.b", Code={"ZipFile": CODE}
+        FunctionName="taken",
+        Runtime="python3.11",
+        Role=role,
+        Handler="a.b",
+        Code={"ZipFile": package("")},
     )
     permission = {
         "FunctionName": "taken",
@@ -126,7 +119,8 @@ def test_a_priority_of_zero_is_not_sent(
     cloud: LocalCloud, tmp_path: Path, given: int, kept: int | None
 ) -> None:
     """Internal/service/batch/job_definition.go sends what GetOk finds, which a 0 is not."""
-    container = '{"image": "a", "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}]}'
+    asked = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}]
+    container = json.dumps({"image": "a", "resourceRequirements": asked})
     body = f"""
         aws.batch.JobDefinition(
             "job", type="container", container_properties='{container}', scheduling_priority={given}

@@ -105,14 +105,16 @@ def key(page: Sequence[Change]) -> str:
 
 
 def recorded_pages() -> dict[tuple[Change, ...], dict[str, Any]]:
-    """The record by the changes that were made together. Raises KeyError where the book lacks one."""
+    """The record by the changes that were made together.
+
+    Raises KeyError where the book lacks one.
+    """
     named = {key((change,)): change for change in book()}
-    return {
-        tuple(named[f"{stack}/{name}"] for name in names.split(" + ")): found
-        for stack, _, names, found in (
-            (*k.partition("/"), found) for k, found in recorded().items()
-        )
-    }
+    pages = {}
+    for of_page, found in recorded().items():
+        stack, _, names = of_page.partition("/")
+        pages[tuple(named[f"{stack}/{name}"] for name in names.split(" + "))] = found
+    return pages
 
 
 def recorded() -> dict[str, dict[str, Any]]:

@@ -1,5 +1,5 @@
-"""Pages: changes of different parts of a stack that are made together, so that the whole book can be
-made and taken back in a tenth of the time.
+"""Pages: changes of different parts of a stack that are made together, so that the whole book can
+be made and taken back in a tenth of the time.
 """
 
 from __future__ import annotations

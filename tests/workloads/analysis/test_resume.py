@@ -1,5 +1,5 @@
-"""kill -9 of a rank, then on with another number of ranks: at the moments that matter, one after the
-other, and in the drill twenty times at random moments.
+"""kill -9 of a rank, then on with another number of ranks: at the moments that matter, one after
+the other, and in the drill twenty times at random moments.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.workloads.functions.metrics_table import metrics_table
 from tests.workloads.functions.submit.conftest import ARN, RUN, World, event, state
 from workloads import contract
 from workloads.contract import STAGES
@@ -84,9 +85,6 @@ def test_another_job_is_replaced_by_nothing(chain: World, instead_of: str) -> No
 
 @pytest.mark.parametrize("ended", ["FAILED", "CANCELLED", "SUCCEEDED"])
 def test_a_run_that_has_ended_does_not_go_on(chain: World, ended: str) -> None:
-
-    from tests.workloads.functions.metrics_table import metrics_table
-
     metrics_table().update_item(
         Key=RUN.state_key,
         UpdateExpression="SET #s = :s",
