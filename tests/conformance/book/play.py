@@ -78,7 +78,7 @@ class Pair:
         with ThreadPoolExecutor(max_workers=1) as beside:
             waiting = beside.submit(self.real.preview)
             own, real = self.own.preview(), waiting.result()
-        refused = " ".join(change.refused for change in page)
+        refused = " ".join(change.refused for change in page if change.refused)
         told = [f"preview: {line}" for line in compare(own, real, refused)]
         if refused or real.failures:
             return {"refused": refused}, told
