@@ -67,8 +67,10 @@ class Site:
                 half_written.unlink()
                 _LOG.info("%s was killed while it wrote %s", arguments[0], half_written.name)
         self.real.cli.say("cancel", "--yes", "-s", STACK)  # the lock of the one that was killed
+        line = (*arguments, "--yes", "--skip-preview", "--non-interactive", "-s", STACK)
         for number in range(1, _TRIES + 1):
-            line = (*arguments, "--yes", "--skip-preview", "--non-interactive", "-s", STACK)
+            if number > 1:
+                self.real.cli.run("refresh", "--yes", "--non-interactive", "-s", STACK)
             answer = self.real.cli.say(*line)
             if answer.code == 0:
                 return number
