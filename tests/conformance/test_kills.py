@@ -75,7 +75,17 @@ class Site:
             if answer.code == 0:
                 return number
             _LOG.info("%s failed: %s", arguments[0], answer.out[-6000:])
+            if "Rule can't be deleted since it has targets" in answer.out:
+                self._remove_targets()
         raise AssertionError(answer.out[-3000:])
+
+    def _remove_targets(self) -> None:
+        """Of all rules: those are left that no state knows."""
+        events = self.cloud.client("events")
+        for rule in events.list_rules()["Rules"]:
+            targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            if targets:
+                events.remove_targets(Rule=rule["Name"], Ids=[each["Id"] for each in targets])
 
 
 @pytest.fixture
