@@ -19,8 +19,8 @@ Array = Any
 
 _LAST: Final = 16
 """Partial sums that are left to `math.fsum`."""
-_AT_A_TIME: Final = 20
-"""Rows of 2,048 partial sums that stay in the cache together with what is computed from them."""
+_AT_A_TIME: Final = 80
+"""Rows of 512 partial sums that stay in the cache together with what is computed from them."""
 
 
 def folded(terms: Array, partials: int) -> Array:

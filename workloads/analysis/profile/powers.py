@@ -35,7 +35,7 @@ it.
 
 FEW: Final = 1 << 13
 """Rows of a unit that is worked on in `Double`."""
-_PARTIALS: Final = 2048
+_PARTIALS: Final = 512
 """To which float64 folds; from there on nothing is lost."""
 _BITS: Final = 35
 """Of the whole numbers: the sum of 2^16 stays within 2^52."""
