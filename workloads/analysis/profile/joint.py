@@ -12,6 +12,8 @@ numbers of at most 2^s. Products below 2^-3(s+1) of the largest are left out: 2^
 rows, q is not needed, and of the products not m l either: what is left out of each is less than
 2^-(3s+1) of the product of both columns' largest |y|, of either sign, and a row's part in the sum
 is small.
+
+A row of ones before the slices makes their sums of the same products.
 """
 
 from __future__ import annotations
@@ -34,11 +36,12 @@ from workloads.analysis.profile.frame import (
 from workloads.analysis.profile.moments import NOTHING, Integers, JointMoments, joint_of
 from workloads.analysis.profile.powers import FEW
 
-_TILE_VALUES: Final = 1 << 17
+_TILE_VALUES: Final = 1 << 18
 _SHORTEST, _LONGEST = 1024, 8192
 """Rows of a tile. Below, the matrix product gets slow."""
-_CUT_VALUES: Final = 1 << 15
-"""Of a tile that are cut into slices at a time by a processor, whose cache holds 256 KiB."""
+_CUT_VALUES: Final = 1 << 16
+"""Of a tile that are cut into slices at a time by a processor: few enough for its cache, and so
+many that calls cost little beside the arithmetic."""
 _FEWER: Final = 16
 """Rows that a tile has less than a power of two, so that its slices can lie without gaps. Columns
 that begin a power of two apart would push one another out of a processor's cache, a twelfth of the
