@@ -145,7 +145,7 @@ class JointSums:
         count = 4 if careful else 3
         matrix = _rows_of(self._slices, 1 + count * columns, rows)
         matrix[0] = 1.0
-        high, middle, low, *least = parts = [
+        _, middle, low, *least = parts = [
             matrix[start : start + columns] for start in range(1, 1 + count * columns, columns)
         ]
         self._cut(values, rests, frame, parts)

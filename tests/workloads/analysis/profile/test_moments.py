@@ -95,14 +95,11 @@ def test_threads_change_no_bit(columns):
     assert len(set(found)) == 1
 
 
-@pytest.mark.parametrize("columns", [*range(1, 300), 1_000, 20_000])
-def test_products_of_a_tile_are_whole_numbers_that_float64_holds(columns: int) -> None:
-    rows = tile_rows(columns)
-    bits = slice_bits(rows)
-    largest = np.full((1, rows), 2.0**bits)
-    for sum_of_products in (largest @ largest.T, largest @ np.ones((rows, 1))):
-        assert float(sum_of_products[0, 0]) <= 2.0**53
-    assert rows * 4 ** (bits + 1) > 1 << 53, "none of the bits is given away"
+def test_products_of_a_tile_are_whole_numbers_that_float64_holds() -> None:
+    for columns in (*range(1, 300), 1_000, 20_000):
+        rows = tile_rows(columns)
+        bits = slice_bits(rows)
+        assert rows * 4**bits <= 1 << 53 < rows * 4 ** (bits + 1), columns
 
 
 def test_gaps_are_skipped_per_column_and_complete_rows_counted():
