@@ -26,7 +26,7 @@ from localcloud.deployment.engine import Engine
 from localcloud.deployment.engine.autonaming import Names, NamingError
 from localcloud.deployment.engine.state import Failure, Resource, State, Step
 from localcloud.deployment.provider import Provider
-from localcloud.deployment.provider.values import UNKNOWN, is_secret, plain, walk
+from localcloud.deployment.provider.values import UNKNOWN, is_secret, leaves, plain
 from localcloud.deployment.stack_file import Stack, StackFileError, read_stack
 
 _PARALLEL: Final = (
@@ -208,7 +208,7 @@ def _deploy(
 
 def _json(value: Any) -> Any:
     value = plain(value)
-    if any(leaf is UNKNOWN for _, leaf in walk(value)):
+    if any(leaf is UNKNOWN for leaf in leaves(value)):
         if isinstance(value, Mapping):
             return {name: _json(item) for name, item in value.items()}
         return [_json(item) for item in value] if isinstance(value, list) else None

@@ -21,6 +21,8 @@ REQUIRED: Final = "CONFORMANCE_REQUIRED"
 build one.
 """
 _NOTHING: Final = ("same", "read", "refresh")
+HOST: Final = {"PYTHONPATH": str(Path(__file__).parent / "host")}
+"""Of the programs that the CLI runs: what host/sitecustomize.py spares them."""
 _PROGRAM: Final = ("__main__.py", "components", "config", "docker", "workloads", "Pulumi.yaml")
 
 
@@ -76,7 +78,7 @@ class Cli:
     def environment(self) -> dict[str, str]:
         """Of every command: nothing of this user's AWS and Pulumi settings."""
         home = self._directory / "backend"
-        return {**pulumi.environment(home, self._provider, self._bin), **self._more}
+        return {**pulumi.environment(home, self._provider, self._bin), **HOST, **self._more}
 
     def run(self, *arguments: str, fails: bool = False, timeout: float = 280) -> Answer:
         """Runs one command, which has to end well, or not well where it `fails`."""

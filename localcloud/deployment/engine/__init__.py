@@ -37,9 +37,9 @@ from localcloud.deployment.provider.values import (
     encode,
     first_path,
     is_unknown,
+    leaves,
     plain,
     poisoned,
-    walk,
 )
 
 __all__ = ["Engine", "EngineRefusalError", "Failure", "Resource", "State", "Step"]
@@ -383,9 +383,9 @@ class Engine:
 
 def _made_by(resource: Resource) -> Iterator[str]:
     # inputs come back as outputs, and what a resource was merely told is no proof that it exists
-    told = {leaf for _, leaf in walk(resource.inputs) if isinstance(leaf, str)}
+    told = {leaf for leaf in leaves(resource.inputs) if isinstance(leaf, str)}
     if resource.id not in told:
         yield resource.id
     yield from (
-        leaf for _, leaf in walk(resource.outputs) if isinstance(leaf, str) and leaf not in told
+        leaf for leaf in leaves(resource.outputs) if isinstance(leaf, str) and leaf not in told
     )
