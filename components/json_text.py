@@ -15,8 +15,8 @@ def json_text(
     """The text that `pulumi.Output.json_dumps` makes of it, which is not known before every output
     in it is, and a secret where one of them is.
 
-    The SDK makes three outputs of each plain value, and a dashboard has thousands of these: a
-    third of the time that the program of this repository took went there.
+    The SDK makes an output of each plain value in it too, and each is a task of asyncio: of 6,700
+    that the program of this repository made, 1,300 were nothing else.
 
     Args:
         value: Mappings, lists and tuples of plain values and outputs.
@@ -27,12 +27,13 @@ def json_text(
 
     def text(found: list[Any]) -> str:
         known = dict(zip(outputs, found, strict=True))
-        return json.dumps(
-            value,
-            sort_keys=sort_keys,
-            separators=separators,
-            default=lambda each: known[id(each)],
-        )
+
+        def default(each: Any) -> Any:
+            if id(each) not in known:
+                raise TypeError(f"Object of type {type(each).__name__} is not JSON serializable")
+            return known[id(each)]
+
+        return json.dumps(value, sort_keys=sort_keys, separators=separators, default=default)
 
     return pulumi.Output.all(*outputs.values()).apply(text)
 

@@ -8,7 +8,9 @@ import functools
 from typing import Any, Final
 
 import moto.core.responses
+import moto.core.utils
 import moto.ec2.utils
+from botocore.loaders import create_loader
 from moto.core.utils import method_names_from_class
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import create_backend_app
@@ -22,6 +24,8 @@ def hasten() -> None:
     # each call inspects all methods of the class that answers it
     names: Any = functools.cache(method_names_from_class)
     setattr(moto.core.responses, "method_names_from_class", names)  # noqa: B010 - mypy knows these as moto has them
+    # each service's model is looked for in a new list of all that botocore has
+    setattr(moto.core.utils, "create_loader", functools.cache(create_loader))  # noqa: B010
     # 1,300 AMIs come with each cloud, and three ids with each of them
     setattr(moto.ec2.utils, "random_resource_id", _resource_id)  # noqa: B010
 
