@@ -311,8 +311,9 @@ class Engine:
         """
         made = [resource for resource in self.resources.values() if resource.custom]
         known = frozenset(text for resource in made for text in _made_by(resource))
-        for resource in made:
-            for message in self._provider.missing(resource.inputs, known):
+        missing = self._provider.missing([each.inputs for each in made], known)
+        for resource, messages in zip(made, missing, strict=True):
+            for message in messages:
                 self._note(
                     Failure(
                         message=message,
