@@ -10,7 +10,7 @@ from typing import Any, Final
 import moto.core.responses
 import moto.core.utils
 import moto.ec2.utils
-from botocore.loaders import create_loader
+from moto.core.loaders import create_loader
 from moto.core.utils import method_names_from_class
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import create_backend_app
