@@ -25,10 +25,12 @@ LOGS = {
 }
 
 
-def package(code: str) -> bytes:
+def package(**files: str) -> bytes:
+    """By module, with `__` for a dot."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("app/main.py", code)
+        for name, text in files.items():
+            archive.writestr(f"{name.replace('__', '/')}.py", text)
     return buffer.getvalue()
 
 
@@ -39,9 +41,12 @@ def make(stage: Stage, code: str, *statements: dict[str, Any], **more: Any) -> s
         FunctionName=name,
         Runtime="python3.12",
         Role=role,
-        Handler="app.main.handle",
-        Code={"ZipFile": package(code)},
-        **{"Timeout": 10, **more},
+        **{
+            "Timeout": 10,
+            "Handler": "app.main.handle",
+            "Code": {"ZipFile": package(app__main=code)},
+            **more,
+        },
     )
     return name
 
@@ -112,6 +117,7 @@ def test_errors_timeouts_and_exits(stage: Stage) -> None:
     assert "Task timed out after 1.00 seconds" in result["errorMessage"]
     result, answer = invoke(stage, name, "exit")
     assert result["errorType"] == "Runtime.ExitError"
+    assert result["errorMessage"].endswith("exit status 3")
     assert invoke(stage, name, "still works")[0] == "still works"
     with pytest.raises(ClientError, match="Function not found"):
         invoke(stage, "nothing")
@@ -203,3 +209,61 @@ def test_what_is_under_way_is_counted_until_its_last_try_has_ended(stage: Stage)
     assert not stage.cloud.pending.settle(0.0)
     assert stage.cloud.pending.settle(60)
     assert messages(stage, f"/aws/lambda/{name}").count("tried") == 3
+
+
+SEEN = """
+import os, sys, time
+def handle(event, context):
+    import boto3
+    kept = {name: value for name, value in os.environ.items() if name.startswith("SETTING")}
+    return {"env": kept, "optimize": sys.flags.optimize, "boto3": boto3.__file__, "cwd": os.getcwd(),
+            "path": [folder for folder in sys.path if "localcloud" in folder],
+            "encoding": sys.stdout.encoding, "hour": time.strftime("%H", time.gmtime(0)),
+            "zone": time.localtime(0).tm_hour}
+"""
+
+
+def test_a_function_finds_python_as_if_it_had_been_started_for_it(stage: Stage) -> None:
+    one = make(stage, SEEN, Environment={"Variables": {"SETTING_A": "1", "TZ": "Asia/Tokyo"}})
+    other = make(
+        stage,
+        SEEN,
+        Environment={"Variables": {"SETTING_B": "2", "PYTHONOPTIMIZE": "1", "LANG": "C"}},
+    )
+    first, second = invoke(stage, one)[0], invoke(stage, other)[0]
+    assert (first["env"], second["env"]) == ({"SETTING_A": "1"}, {"SETTING_B": "2"})
+    assert (first["optimize"], second["optimize"]) == (0, 1), "what Python reads at its start"
+    assert (first["zone"], second["zone"]) == (9, 0)
+    assert first["path"] == second["path"] == [], "modules of this AWS can be imported"
+    assert first["boto3"] == second["boto3"]
+
+
+@pytest.mark.parametrize("name", ["six", "json", "scheduler", "functions"])
+def test_a_package_may_have_modules_of_any_name(stage: Stage, name: str) -> None:
+    """Of libraries that are loaded, of the standard library, of the AWS in memory."""
+    files = {
+        name: "mine = 'of the package'\ndef dumps(it): return '1'\ndef loads(it): return it\n",
+        "main": f"import {name}\ndef handle(event, context): return getattr({name}, 'mine', 'other')\n",
+    }
+    function = make(stage, "", Handler="main.handle", Code={"ZipFile": package(**files)})
+    # the runtime itself has loaded json, on Lambda too
+    assert invoke(stage, function)[0] == ("other" if name == "json" else "of the package")
+
+
+def test_modules_of_one_function_are_not_those_of_another(stage: Stage) -> None:
+    code = "count = 0\ndef handle(event, context):\n    global count; count += 1\n    return '{} %d' % count\n"
+    names = [make(stage, code.format(letter)) for letter in "ab"]
+    assert [invoke(stage, name)[0] for name in (*names, *names)] == ["a 1", "b 1", "a 2", "b 2"]
+
+
+def test_functions_go_on_where_the_process_that_forks_them_was_killed(stage: Stage) -> None:
+    name = make(stage, "import os\ndef handle(event, context): return os.getpid()\n")
+    before = invoke(stage, name)[0]
+    server = psutil.Process(before).parent()
+    assert server is not None
+    assert server.ppid() == os.getpid()
+    server.kill()
+    server.wait()
+    after = invoke(stage, name)[0]
+    assert psutil.Process(after).ppid() not in {server.pid, os.getpid()}
+    until(lambda: not psutil.pid_exists(before))
