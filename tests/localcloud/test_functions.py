@@ -25,12 +25,13 @@ LOGS = {
 }
 
 
-def package(**files: str) -> bytes:
-    """By module, with `__` for a dot."""
+def package(code: str, **more: str) -> bytes:
+    """`app.main`, and more modules by name."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(f"{name.replace('__', '/')}.py", text)
+        archive.writestr("app/main.py", code)
+        for name, text in more.items():
+            archive.writestr(f"{name}.py", text)
     return buffer.getvalue()
 
 
@@ -44,7 +45,7 @@ def make(stage: Stage, code: str, *statements: dict[str, Any], **more: Any) -> s
         **{
             "Timeout": 10,
             "Handler": "app.main.handle",
-            "Code": {"ZipFile": package(app__main=code)},
+            "Code": {"ZipFile": package(code)},
             **more,
         },
     )
@@ -241,11 +242,9 @@ def test_a_function_finds_python_as_if_it_had_been_started_for_it(stage: Stage) 
 @pytest.mark.parametrize("name", ["six", "json", "scheduler", "functions"])
 def test_a_package_may_have_modules_of_any_name(stage: Stage, name: str) -> None:
     """Of libraries that are loaded, of the standard library, of the AWS in memory."""
-    files = {
-        name: "mine = 'of the package'\ndef dumps(it): return '1'\ndef loads(it): return it\n",
-        "main": f"import {name}\ndef handle(event, context): return getattr({name}, 'mine', 'other')\n",
-    }
-    function = make(stage, "", Handler="main.handle", Code={"ZipFile": package(**files)})
+    module = "mine = 'of the package'\ndef dumps(it): return '1'\ndef loads(it): return it\n"
+    code = f"import {name}\ndef handle(event, context): return getattr({name}, 'mine', 'other')\n"
+    function = make(stage, "", Code={"ZipFile": package(code, **{name: module})})
     # the runtime itself has loaded json, on Lambda too
     assert invoke(stage, function)[0] == ("other" if name == "json" else "of the package")
 

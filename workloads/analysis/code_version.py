@@ -25,6 +25,7 @@ _PARTS: Final = (
     *("arrays.py", "shard.py", "table.py", "tree.py", "distributed/travelling_unit.py"),
     *("pipeline/outlier_stage.py", "pipeline/partial_result.py", "pipeline/partials.py"),
     *("pipeline/profile_stage.py", "pipeline/quantile_stage.py", "pipeline/shard_store.py"),
+    "pipeline/success.py",
 )
 """Parts of this package: files, and folders with all that is in them."""
 _FOR_TESTS: Final = frozenset({"knn/kernels_numpy.py"})
