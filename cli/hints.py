@@ -26,6 +26,7 @@ def show(console: Console, endpoint: Endpoint) -> None:
         highlight=False,
         markup=False,
         emoji=False,
+        soft_wrap=True,
     )
     # printed, not rendered: the lines must survive the clipboard whatever the width of the terminal
     print(text(endpoint))

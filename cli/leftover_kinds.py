@@ -115,6 +115,11 @@ KINDS: Final[dict[str, Kind]] = {
             " aws batch delete-compute-environment --compute-environment {name}"
         ),
     ),
+    "batch:job": Kind(
+        kind="job",
+        costs="its instances, while it runs",
+        remove="aws batch terminate-job --reason destroyed --job-id {name}",
+    ),
     "batch:job-definition": Kind(
         kind="job definition",
         costs=FREE,

@@ -181,7 +181,13 @@ def _definition_is_inactive(account: Account, arn: str) -> bool:
     return all(one["status"] == "INACTIVE" for one in found["jobDefinitions"])
 
 
+def _job_has_ended(account: Account, arn: str) -> bool:
+    found = account.client("batch").describe_jobs(jobs=[arn.partition(":job/")[2]])
+    return all(one["status"] in {"SUCCEEDED", "FAILED"} for one in found["jobs"])
+
+
 _GOING: Final[dict[str, Callable[[Account, str], bool]]] = {
+    "batch:job": _job_has_ended,
     "batch:job-definition": _definition_is_inactive,
     "ec2:natgateway": _nat_gateway_is_gone,
     "ec2:instance": _instance_is_gone,

@@ -18,6 +18,7 @@ from cli.leftovers import Account, Leftover
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy, destroy
 from tests.config.stacks import sections
+from tests.localcloud.conftest import until
 from tests.support.documents import validated
 
 ROOT = Path(__file__).parents[2]
@@ -51,9 +52,25 @@ def clouds(tmp_path_factory) -> Iterator[tuple[LocalCloud, set[str]]]:
     """An AWS in which the stack `dev` was deployed and destroyed, and what was left before."""
     with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
         alive = deploy(ROOT, "dev", cloud.client, config=OPEN, secrets=SECRETS)
-        before = kinds(leftovers.examine(of(cloud))[0])
+        ended = _ended_job(cloud.client, alive.outputs)
+        standing = leftovers.examine(of(cloud))[0]
+        before = kinds(standing)
+        assert not any(ended in one.name for one in standing), "nobody can remove an ended job"
         destroy(ROOT, "dev", cloud.client, previous=alive.state, config=OPEN, secrets=SECRETS)
         yield cloud, before
+
+
+def _ended_job(client: Callable[[str], Any], outputs: dict[str, Any]) -> str:
+    batch = client("batch")
+    job = batch.submit_job(
+        jobName="ended",
+        jobQueue=outputs["stage_queues"]["postprocess"],
+        jobDefinition=outputs["stage_job_definitions"]["postprocess"],
+        tags={"project": PROJECT, "stack": "dev"},
+    )["jobId"]
+    batch.terminate_job(jobId=job, reason="ended")
+    until(lambda: batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "FAILED")
+    return str(job)
 
 
 def test_a_stack_that_stands_is_all_left(clouds) -> None:

@@ -21,6 +21,7 @@ from localcloud.deployment.engine import Resource
 from tests.components.mocks import Recording
 from tests.components.program import STACKS, config_of, deploy, deployed
 from workloads.contract import STAGES
+from workloads.parameters import AnalysisParameters
 
 DEFINITION = "aws:batch/jobDefinition:JobDefinition"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
@@ -279,12 +280,7 @@ def test_variables_of_the_stages() -> None:
         "PIPELINE_EXCHANGE": "host",
         "PIPELINE_RANKS_PER_NODE": "8",
         "PIPELINE_JOIN_DEADLINE_SECONDS": "900",
-        "PIPELINE_EXACT_QUANTILES": "false",
-        "PIPELINE_ANOMALY_MODE": "top",
-        "PIPELINE_ANOMALY_NEIGHBOURS": "auto",
-        "PIPELINE_ANOMALY_TOP": "100",
-        "PIPELINE_ANOMALY_SCALING": "robust",
-        "PIPELINE_ANOMALY_METRIC": "euclidean",
+        **AnalysisParameters(anomaly_mode="top").to_env(),
         "PIPELINE_BLOCK_MEMORY_MIB": str(round(config_of("prod").jobs.analysis.memory_mib * 0.6)),
     }
     limited = {

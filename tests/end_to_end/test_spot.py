@@ -26,7 +26,7 @@ from workloads import contract
 from workloads.contract import Run
 from workloads.variables import ENV_RUN_ID, ENV_SHARDS
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 SHARDS, SPOT_ATTEMPTS = 2, 2
 ANALYSIS = {
@@ -99,7 +99,8 @@ def _digest_of_one_rank(stack: Stack, run: Run) -> str:
             "environment": [{"name": name, "value": value} for name, value in variables.items()]
         },
     )["jobId"]
-    until(lambda: batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "SUCCEEDED")
+    # the drill's table takes one rank minutes
+    until(lambda: batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "SUCCEEDED", seconds=900)
     return str(json.loads(stack.result(run.success_key))["digest"])
 
 
