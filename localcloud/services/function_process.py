@@ -57,6 +57,7 @@ class FunctionProcess:
         self.results = os.fdopen(results, encoding="utf-8")
         self._ended = os.fdopen(ended, "rb", 0)
         self._exit_code: int | None = None
+        self._waiting = threading.Lock()
         order = {"handler": handler, "cwd": str(code), "environment": dict(environment)}
         with contextlib.suppress(OSError):
             self.stdin.write(json.dumps(order).encode() + b"\n")
@@ -72,16 +73,21 @@ class FunctionProcess:
     @property
     def exit_code(self) -> int | None:
         """None while it lives; minus the signal that ended it."""
-        if self._exit_code is None and select.select([self._ended], [], [], 0)[0]:
+        with self._waiting:
+            has_ended = self._exit_code is not None or select.select([self._ended], [], [], 0)[0]
+        if has_ended:
             self.wait()
         return self._exit_code
 
     def wait(self) -> None:
-        """Returns when it has ended."""
-        if self._exit_code is None:
-            # without a server nobody knows how it ends
-            self._exit_code = int(self._ended.read() or -signal.SIGKILL)
-            self._ended.close()
+        """Returns when it has ended. Thread safe: who invokes it and who ends the cloud may both
+        wait.
+        """
+        with self._waiting:
+            if self._exit_code is None:
+                # without a server nobody knows how it ends
+                self._exit_code = int(self._ended.read() or -signal.SIGKILL)
+                self._ended.close()
 
     def kill(self) -> None:
         """Kills it and all that it started in its session."""

@@ -8,14 +8,17 @@ import base64
 import io
 import json
 import os
+import signal
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.services.function_process import FunctionProcess
 from tests.localcloud.conftest import ACCOUNT, Stage, until
 
 LAMBDA = "lambda.amazonaws.com"
@@ -253,6 +256,20 @@ def test_modules_of_one_function_are_not_those_of_another(stage: Stage) -> None:
     code = "count = 0\ndef handle(event, context):\n    global count; count += 1\n    return '{} %d' % count\n"
     names = [make(stage, code.format(letter)) for letter in "ab"]
     assert [invoke(stage, name)[0] for name in (*names, *names)] == ["a 1", "b 1", "a 2", "b 2"]
+
+
+def test_several_may_wait_for_the_end_of_one_process(tmp_path: Path) -> None:
+    """Who invokes a function, and who ends the cloud meanwhile."""
+    (tmp_path / "main.py").write_text("def handle(event, context): pass\n")
+    process = FunctionProcess(
+        handler="main.handle", code=tmp_path, environment={"PYTHONPATH": str(tmp_path)}
+    )
+    assert process.exit_code is None
+    with ThreadPoolExecutor(4) as pool:
+        waits = [pool.submit(wait) for wait in (process.wait, process.wait, process.kill)]
+        for each in waits:
+            each.result(30)
+    assert process.exit_code == -signal.SIGKILL
 
 
 def test_functions_go_on_where_the_process_that_forks_them_was_killed(stage: Stage) -> None:
