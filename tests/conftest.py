@@ -5,6 +5,7 @@ drills.
 from __future__ import annotations
 
 import gc
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import units
 from tests.support.flakes import OPTION, SecondChance
+
+# Before NumPy is loaded: as in every job that multiplies (mpirun.environment). Threads of OpenBLAS
+# that wait for the next product take a processor for it, from the tests beside this one.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Parsed service models and SDK modules are millions of objects that live as long as the process:
 # collecting them again and again was a sixth of the time of the tests that deploy.

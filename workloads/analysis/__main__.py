@@ -18,7 +18,7 @@ from workloads.runtime.stage import run_stage
 from workloads.variables import ENV_RESULTS_BUCKET
 
 if TYPE_CHECKING:
-    from workloads.analysis.pipeline.partials import Success
+    from workloads.analysis.pipeline.success import Success
 
 
 def main(run: Run) -> dict[str, Any] | None:
@@ -38,7 +38,7 @@ def main(run: Run) -> dict[str, Any] | None:
     except StageError as error:
         sentence = f"{shard.name}: {error.sentence}" if shard.count > 1 else error.sentence
         raise StageError(sentence, hint=error.hint, exit_code=error.exit_code) from error
-    from workloads.analysis.pipeline.partials import Success, launched
+    from workloads.analysis.pipeline.success import Success, launched
     from workloads.runtime import s3
 
     bucket = env.text(ENV_RESULTS_BUCKET)

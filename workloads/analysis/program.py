@@ -17,6 +17,7 @@ from workloads.analysis.pipeline.table_run import WholeTable
 from workloads.analysis.progress import Progress, Stop, StoppedError
 from workloads.analysis.rank_failure import RankFailure
 from workloads.analysis.settings import Settings
+from workloads.analysis.waiting import PollingComm
 from workloads.contract import ContractError
 from workloads.runtime import logs
 from workloads.runtime.batch_env import BatchEnv
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Run this rank; on failure end all ranks with the failure's exit code."""
-    comm = MPI.COMM_WORLD
+    comm = PollingComm(MPI.COMM_WORLD)
     progress, stop = Progress(), Stop()
     stop.listen()
     try:
