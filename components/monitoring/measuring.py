@@ -25,7 +25,7 @@ from components.policies import statement
 from components.queues import Queues
 from config.facts import ec2_facts
 from config.jobs import AnalysisJob
-from config.prices import dearest_rates
+from config.prices import dearest_rates, unpriced_types
 from config.stack import StackConfig
 from config.topology import jobs
 from workloads import metrics
@@ -104,13 +104,18 @@ def _measured(args: MeasuringArgs) -> dict[str, Any]:
         name: dearest_rates(each) if known else None
         for name, each in args.config.environments.items()
     }
-    unpriced = sorted(name for name, each in rates.items() if each is None)
-    if unpriced and section.running_usd_per_hour is not None:
+    if section.running_usd_per_hour is not None and None in rates.values():
+        lacking, mended = "has none of it", ""
+        if known:
+            lacking, mended = (
+                f"lacks {', '.join(unpriced_types(args.config))}",
+                "correct the type, ",
+            )
         raise pulumi.RunError(
-            "monitoring.running_usd_per_hour needs the price of every instance type of environment"
-            f" {', '.join(unpriced)} in {args.context.region}, and config/ec2_facts.json lacks one."
-            f" Fix: python scripts/refresh_ec2_facts.py --region {args.context.region}, or remove"
-            " monitoring.running_usd_per_hour."
+            "monitoring.running_usd_per_hour needs the price of every instance type in"
+            f" {args.context.region}, and config/ec2_facts.json {lacking}. Fix:"
+            f" {mended}python scripts/refresh_ec2_facts.py --region {args.context.region}, or"
+            " remove monitoring.running_usd_per_hour."
         )
     return {
         "queues": args.queues.arns,

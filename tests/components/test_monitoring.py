@@ -225,9 +225,18 @@ def test_a_cost_alarm_without_prices_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(measuring_module, "ec2_facts", lambda: elsewhere)
     with pytest.raises(
         pulumi.RunError,
-        match=r"running_usd_per_hour needs the price .* Fix: python scripts/refresh_ec2_facts",
+        match=r"needs the price .* has none of it\. Fix: python scripts/refresh_ec2_facts",
     ):
         deploy("dev", changes={"monitoring": {"running_usd_per_hour": 10}})
+
+
+def test_a_cost_alarm_names_the_types_without_a_price() -> None:
+    types = {"spot-cpu": {"instance_types": ["c6i.xlarge", "c6i.huge"]}}
+    with pytest.raises(
+        pulumi.RunError,
+        match=r"in us-east-1, and config/ec2_facts\.json lacks c6i\.huge\. Fix: corr",
+    ):
+        deploy("local", changes={"environments": types})
 
 
 @pytest.mark.parametrize("stack", STACKS)

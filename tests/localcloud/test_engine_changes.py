@@ -240,7 +240,9 @@ def test_hooks_run_around_updates_and_deletions_and_have_them_tried_again(tmp_pa
         Bucket=first.resource("aws:s3/bucket:Bucket", "hooked").id, Key="full", Body=b"x"
     )
     error = failure(tmp_path, HOOKED.format(bucket=""), previous=second.state)
-    assert "BucketNotEmpty" in str(error)
+    (words,) = [each.message for each in error.failures]
+    assert words.startswith("s3:DeleteBucket answered BucketNotEmpty: ")  # the CLI's words
+    assert "hooked': not deleted: s3:DeleteBucket" in str(error)
     told = (tmp_path / "calls.txt").read_text().splitlines()
     assert told == [
         "before update {'a': '1'} {'a': '2'}",
@@ -251,9 +253,14 @@ def test_hooks_run_around_updates_and_deletions_and_have_them_tried_again(tmp_pa
         "delete 3 True",
     ]
     unregistered = failure(tmp_path, "pass", previous=second.state)
-    assert "the hook 'before delete' belongs to this resource since an earlier deployment" in str(
-        unregistered
+    (words,) = [each.message for each in unregistered.failures]
+    assert words.startswith('hook "before delete" was not registered')  # the CLI's words
+    assert "the program has to register it" in words
+    forbidden = HOOKED.replace(
+        "def hook(args):", "def hook(args):\n            raise OSError('no')"
     )
+    stopped = failure(tmp_path, forbidden.format(bucket=""), previous=second.state)
+    assert [each.message for each in stopped.failures] == ['before hook "before delete" failed: no']
 
 
 @pytest.mark.parametrize("given", ["deep.path", "list[0]"])

@@ -249,7 +249,9 @@ class Changes:
         ]
         protected = [old for old in removed if old.options.protect]
         if protected:
-            return [replace(_failure(old, ""), message=undeletable(old.urn)) for old in protected]
+            return [
+                replace(_failure(old, undeletable(old.urn)), deletion=False) for old in protected
+            ]
         failures: list[Failure] = []
         groups = deletion_order([*self._pending_deletion, *removed])
         failed: list[Resource] | None = None
@@ -373,7 +375,8 @@ def _formerly(old: Resource) -> dict[str, Any]:
 
 def _failure(old: Resource, message: str) -> Failure:
     return Failure(
-        message=f"not deleted: {message}",
+        message=message,
+        deletion=True,
         urn=old.urn,
         type=old.type,
         name=old.name,

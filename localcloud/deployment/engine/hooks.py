@@ -63,13 +63,21 @@ class Hooks:
         Raises ProviderError where a hook fails, or where the action fails and no error hook wants
         another try.
         """
-        self._run(bound.get(f"before_{operation}", ()), fields, preview=preview)
+        self._run("before", operation, bound, fields, preview=preview)
         done = self._persist(operation, action, bound.get("on_error", ()), fields)
-        self._run(bound.get(f"after_{operation}", ()), {**fields, **told(done)}, preview=preview)
+        self._run("after", operation, bound, {**fields, **told(done)}, preview=preview)
         return done
 
-    def _run(self, names: Sequence[str], fields: Mapping[str, Any], *, preview: bool) -> None:
-        for name in names:
+    def _run(
+        self,
+        when: Literal["before", "after"],
+        operation: str,
+        bound: Mapping[str, Sequence[str]],
+        fields: Mapping[str, Any],
+        *,
+        preview: bool,
+    ) -> None:
+        for name in bound.get(f"{when}_{operation}", ()):
             hook = self._registered(name)
             if preview and not hook.on_dry_run:
                 continue
@@ -77,7 +85,7 @@ class Hooks:
                 _call(hook.callback, resource_pb2.ResourceHookRequest(**fields))
             )
             if answer.error and not hook.ignore_errors:
-                raise ProviderError(f"hook {name!r} failed: {answer.error}")
+                raise ProviderError(f'{when} hook "{name}" failed: {answer.error}')
 
     def _persist(
         self,
@@ -105,15 +113,15 @@ class Hooks:
             _call(self._registered(name).callback, request)
         )
         if answer.error:
-            raise ProviderError(f"error hook {name!r} failed: {answer.error}")
+            raise ProviderError(f'error hook "{name}" failed: {answer.error}')
         return bool(answer.retry)
 
     def _registered(self, name: str) -> Any:
         hook = self._hooks.get(name)
         if hook is None:
             raise ProviderError(
-                f"the hook {name!r} belongs to this resource since an earlier deployment; the"
-                " program has to register it"
+                f'hook "{name}" was not registered. It belongs to this resource since an earlier'
+                " deployment; the program has to register it"
             )
         return hook
 

@@ -73,9 +73,11 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a resource, or the program itself, failed."""
+    """Why a resource, or the program itself, failed; the `message` is in the CLI's words."""
 
     message: str
+    deletion: bool = False
+    """Whether it should have been deleted, and was not."""
     urn: str = ""
     type: str = ""
     name: str = ""
@@ -85,7 +87,8 @@ class Failure:
         if not self.urn:
             return f"{self.message} [{self.location}]" if self.location else self.message
         where = f" [{self.location}]" if self.location else ""
-        return f"{self.type} {self.name!r}: {self.message}{where} ({self.urn})"
+        what = "not deleted: " if self.deletion else ""
+        return f"{self.type} {self.name!r}: {what}{self.message}{where} ({self.urn})"
 
 
 @dataclass(frozen=True, kw_only=True)
