@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from localcloud.deployment.provider import Provider
 from localcloud.deployment.provider.values import UNKNOWN, is_secret, leaves, plain
 from localcloud.deployment.stack_file import Stack, StackFileError, read_stack
 
+_LOOK_SECONDS: Final = 0.2
 _PARALLEL: Final = (
     8  # the in-memory AWS shares this interpreter, so more threads would only wait for one another
 )
@@ -226,6 +227,9 @@ def _evaluated(program: Path, stack: Stack, engine: Engine, *, preview: bool) ->
             contextvars.Context().run, _run, program, stack, engine, loop, preview=preview
         )
         try:
+            # a signal that the kernel hands to another thread wakes nobody who waits for a lock
+            while not running.done():
+                wait([running], timeout=_LOOK_SECONDS)
             return running.result()
         except BaseException:  # Ctrl-C: what has begun is ended, no more is begun
             with suppress(RuntimeError):  # it is closed, where all is over
