@@ -114,7 +114,9 @@ def job_definition(removal: Removal) -> None:
 
 def bucket(removal: Removal) -> None:
     """A bucket; what is in it goes only with `forceDestroy`."""
-    if removal.values.get("forceDestroy"):
+    if removal.values.get("forceDestroy") and removal.send_if_there(
+        "s3", "GetBucketVersioning", Bucket=removal.id
+    ):
         while True:
             page = removal.send("s3", "ListObjectVersions", Bucket=removal.id)
             there = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
