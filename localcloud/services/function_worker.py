@@ -15,6 +15,7 @@ results go as JSON lines to descriptor 3. What the handler prints is the functio
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import json
@@ -148,9 +149,14 @@ def serve(control: socket.socket) -> None:
 def _preload() -> None:
     """The AWS SDK with what it loads at its first client, and no settings of this process."""
     import boto3
+    import botocore.session
 
+    # a loader keeps the models that it has parsed: those of this one are there in every function
+    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
     session = boto3.session.Session("nobody", "nothing", region_name="us-east-1")
     session.resource("dynamodb")
+    for service in ("batch", "s3"):
+        session.client(service)
     gc.collect()
     gc.freeze()  # pages that the collector does not touch stay shared
 

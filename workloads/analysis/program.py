@@ -6,6 +6,7 @@ others. Asked to end (SIGTERM), the ranks store what they have and end together.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from typing import NoReturn
@@ -96,4 +97,5 @@ def _fail(comm: MPI.Intracomm, error: Exception, progress: Progress) -> None:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what is loaded lives as long as the process, and need not be looked at again
     main()
