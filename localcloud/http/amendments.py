@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from localcloud.http import shortcomings
 from localcloud.moto.state import AwsState
+from localcloud.moto.tags import BORN_WITHOUT_TAGS
 from localcloud.protocol.wire import Call, WireError
 from localcloud.services.log_keys import LogKeys
 
@@ -49,7 +50,9 @@ class Amendments:
             ("stepfunctions", "StopExecution"): self._keep_reason,
             ("logs", "GetLogEvents"): self._log_stream_exists,
             **{("kms", operation): _key_by_id for operation in _KEYS_BY_ID},
+            **dict.fromkeys(BORN_WITHOUT_TAGS, self._born_without_tags),
             ("ec2", "DeleteNatGateway"): self._free_addresses,
+            ("ec2", "DeleteVpcEndpoints"): self._keep_routed_tables,
             ("ec2", "DetachInternetGateway"): self._nothing_is_mapped,
             ("sts", "GetSessionToken"): _refuse,  # moto hands out keys that nobody has
             ("sts", "GetFederationToken"): _refuse,
@@ -81,6 +84,18 @@ class Amendments:
         for gateway in self._state.nat_gateways():
             if gateway.id == call.params.get("NatGatewayId"):
                 self._state.free_addresses(gateway)
+
+    def _keep_routed_tables(self, call: Call) -> None:
+        """Moto does not delete an endpoint where a route table has no route by it, as those have
+        none that came by ModifyVpcEndpoint.
+        """
+        for endpoint in call.params.get("VpcEndpointIds") or ():
+            self._state.keep_routed_tables(str(endpoint))
+
+    def _born_without_tags(self, call: Call) -> None:
+        """Moto gives what is made the tags of a namesake that was deleted."""
+        parameter = BORN_WITHOUT_TAGS[call.service, call.operation]
+        self._state.forget_tags_of_namesake(call.service, str(call.params.get(parameter)))
 
     def _nothing_is_mapped(self, call: Call) -> None:
         """AWS keeps an internet gateway at its VPC while public addresses there go by it (EC2 API,

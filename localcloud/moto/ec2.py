@@ -9,6 +9,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from moto.ec2.utils import generate_route_id
+
 from config.facts import usable_memory_mib
 from localcloud.moto.backends import Backends
 
@@ -109,6 +111,21 @@ class Ec2(Backends):
         for address in list(backend.addresses):
             if address.allocation_id in held and address.association_id:
                 backend.disassociate_address(association_id=address.association_id)
+
+    def keep_routed_tables(self, endpoint_id: str) -> None:
+        """Takes from a gateway endpoint the route tables that have no route by it, or are gone."""
+        backend = self._regional("ec2")
+        endpoint = backend.vpc_end_points.get(endpoint_id)
+        if endpoint is None or endpoint.vpc_endpoint_type == "Interface":
+            return
+        endpoint.vpc_endpoint_type = endpoint.vpc_endpoint_type or "Gateway"  # AWS's default
+        prefixes = endpoint.destination_prefix_list_id
+        endpoint.route_table_ids = [
+            each
+            for each in endpoint.route_table_ids
+            if each in backend.route_tables
+            and generate_route_id(each, prefixes) in backend.route_tables[each]._routes  # noqa: SLF001
+        ]
 
     def security_group(self, group_id: str) -> Any | None:
         """Moto's security group object, or None."""

@@ -25,6 +25,7 @@ from localcloud.moto.efs import Efs
 from localcloud.moto.identity import Identities, document
 from localcloud.moto.logs import LogGroups
 from localcloud.moto.speed import hasten
+from localcloud.moto.tags import Tags
 
 __all__ = [
     "ACCOUNT_ID",
@@ -87,7 +88,7 @@ def _keep_managed_policies(managed: list[Any]) -> None:
     iam.managed_policies = {policy.arn: policy for policy in managed}
 
 
-class AwsState(Identities, Ec2, Efs, LogGroups):
+class AwsState(Identities, Ec2, Efs, LogGroups, Tags):
     """Read access to moto's backends of one region, and the few writes that would be too slow over
     HTTP (logs).
     """
