@@ -27,7 +27,13 @@ from tests.workloads.analysis.many import Job, analyse
 from tests.workloads.analysis.portable import table
 from tests.workloads.analysis.test_program import run_stage
 from workloads.contract import Run
-from workloads.variables import ENV_ANOMALY_METRIC, ENV_ANOMALY_MODE, ENV_ANOMALY_TOP, ENV_SHARDS
+from workloads.variables import (
+    ENV_ANOMALY_METRIC,
+    ENV_ANOMALY_MODE,
+    ENV_ANOMALY_NEIGHBOURS,
+    ENV_ANOMALY_TOP,
+    ENV_SHARDS,
+)
 
 TOP = 50
 
@@ -134,6 +140,7 @@ def mixed(store: Store, run: Run, metric: str, number: int, shards: int, pythons
             **{
                 ENV_ANOMALY_MODE: "full",
                 ENV_ANOMALY_METRIC: metric,
+                ENV_ANOMALY_NEIGHBOURS: str(Job.neighbours),
                 ENV_ANOMALY_TOP: str(TOP),
                 ENV_SHARDS: str(shards),
                 "AWS_BATCH_JOB_ID": f"mixed-{number}:{shard}",

@@ -18,6 +18,7 @@ from components.function import (
     LambdaFunctionArgs,
     rate,
 )
+from components.json_text import json_text
 from components.policies import document, leading_keys, statement, trust
 from components.state_machines.day_machine import DayDefinitionArgs, day_definition
 from components.state_machines.machine import Machine, MachineArgs
@@ -210,7 +211,7 @@ class Daily(Component):
                 arn=target_arn,
                 role_arn=role.arn,
                 # the time it stands for, also where the call comes late
-                input=pulumi.Output.json_dumps(
+                input=json_text(
                     {"at": "<aws.scheduler.scheduled-time>", "begin": True}, sort_keys=True
                 ),
                 retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(

@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
+from components.json_text import json_text
 from components.policies import document, statement, tls_only, trust
 from workloads import contract
 from workloads.variables import ENV_STACK
@@ -257,9 +258,7 @@ class EventTrigger(Component):
         return aws.cloudwatch.EventRule(
             name,
             description=args.description,
-            event_pattern=(
-                pulumi.Output.json_dumps(pattern, sort_keys=True) if pattern is not None else None
-            ),
+            event_pattern=(json_text(pattern, sort_keys=True) if pattern is not None else None),
             schedule_expression=schedule,
             state="ENABLED" if args.enabled else "DISABLED",
             tags=args.context.tags,
@@ -323,7 +322,7 @@ def job_state_changes(statuses: Sequence[str], queue_arns: Sequence[pulumi.Input
 def _in_environment(variable: str, value: Any) -> pulumi.Input[str]:
     if _is_long(value):
         return contract.SETTING_FILE_MARK + contract.setting_file(variable)
-    return pulumi.Output.json_dumps(value, sort_keys=True)
+    return json_text(value, sort_keys=True)
 
 
 def _is_long(value: Any) -> bool:
@@ -358,7 +357,7 @@ def _code() -> pulumi.AssetArchive:
 def _with_settings(values: Mapping[str, Any]) -> pulumi.Input[pulumi.Archive]:
     """The code, and beside it those settings that are too long for the environment."""
     long = {
-        variable: pulumi.Output.json_dumps(value, sort_keys=True)
+        variable: json_text(value, sort_keys=True)
         for variable, value in values.items()
         if _is_long(value)
     }

@@ -19,6 +19,7 @@ from components.function import (
     LambdaFunctionArgs,
     rate,
 )
+from components.json_text import json_text
 from components.policies import document, leading_keys, statement
 from components.queues import Queues
 from components.secrets import Secrets
@@ -197,7 +198,7 @@ def _environment(args: GuardArgs) -> Mapping[str, pulumi.Input[str]]:
         ENV_TABLE: args.storage.table.name,
         ENV_GUARD_QUEUE: _queue_arn(args),
         ENV_GUARD_LIMIT_USD: str(args.section.limit_usd),
-        ENV_GUARD_RATES: pulumi.Output.json_dumps(_rates(args), sort_keys=True),
+        ENV_GUARD_RATES: json_text(_rates(args), sort_keys=True),
         **args.secrets.webhook_environment(),
     }
 

@@ -15,6 +15,7 @@ from components.containers import ContainerArgs, Placement, container_properties
 from components.context import Component, StackContext
 from components.disks import disk_variables
 from components.images import Images
+from components.json_text import json_text
 from components.prices import job_prices
 from components.retries import retry_strategy
 from components.roles import Roles
@@ -296,6 +297,4 @@ def _json(stage: Stage, shape: Shape, properties: dict[str, Any]) -> pulumi.Outp
             )
         return text
 
-    return pulumi.Output.json_dumps(properties, sort_keys=True, separators=(",", ":")).apply(
-        within_limit
-    )
+    return json_text(properties, sort_keys=True, separators=(",", ":")).apply(within_limit)

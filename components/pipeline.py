@@ -14,6 +14,7 @@ from components.daily import Daily, DailyArgs
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
 from components.growth import growth_environment
 from components.jobs import Definition, Jobs
+from components.json_text import json_text
 from components.orchestration import Orchestration, OrchestrationArgs, submit_statements
 from components.policies import leading_keys, statement
 from components.queues import Queues
@@ -178,16 +179,16 @@ def _environment(
             if job.share_identifier is not None
         }
         variables |= {
-            ENV_JOB_QUEUES: pulumi.Output.json_dumps(
+            ENV_JOB_QUEUES: json_text(
                 {stage: args.queues.arns[job.queue] for stage, job in stages.items()}
             ),
-            ENV_JOB_DEFINITIONS: pulumi.Output.json_dumps(
+            ENV_JOB_DEFINITIONS: json_text(
                 {
                     stage: {"name": of.arn_prefix, "multi_node": of.multi_node, "shards": of.shards}
                     for stage, of in definitions.items()
                 }
             ),
-            ENV_SHARE_IDENTIFIERS: pulumi.Output.json_dumps(shares),
+            ENV_SHARE_IDENTIFIERS: json_text(shares),
         }
     return variables
 

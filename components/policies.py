@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import pulumi
 
 from components.context import StackContext
+from components.json_text import json_text
 
 POLICY_VERSION: Final = "2012-10-17"
 
@@ -67,7 +68,7 @@ def tls_only(actions: str, resources: Sequence[pulumi.Input[str]]) -> dict[str, 
 
 def document(*statements: Mapping[str, Any]) -> pulumi.Output[str]:
     """A policy document as JSON."""
-    return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": list(statements)})
+    return json_text({"Version": POLICY_VERSION, "Statement": list(statements)})
 
 
 def trust(service: str, context: StackContext | None = None) -> pulumi.Output[str]:

@@ -19,6 +19,7 @@ from components.function import (
     LambdaFunctionArgs,
     rate,
 )
+from components.json_text import json_text
 from components.policies import statement
 from workloads.variables import ENV_REDRIVEN
 
@@ -65,7 +66,7 @@ class Redrive(Component):
                 context=args.context,
                 description="Gives the functions that tell people their dead letters again",
                 handler="workloads.functions.redrive.handler",
-                environment={ENV_REDRIVEN: pulumi.Output.json_dumps(letters, sort_keys=True)},
+                environment={ENV_REDRIVEN: json_text(letters, sort_keys=True)},
                 statements=[
                     statement(
                         "DeadLetters",

@@ -61,7 +61,7 @@ RUN groupadd --gid 10001 pipeline \
     && useradd --uid 10001 --gid pipeline --create-home --shell /usr/sbin/nologin pipeline
 WORKDIR /app
 COPY workloads workloads
-RUN python -m compileall -q workloads
+RUN python -m compileall -q workloads && python -m workloads.analysis.code_version
 USER 10001:10001
 # A launcher and a library of different MPIs would fail on the machines only, at their price: ranks are started as the analysis starts them.
 RUN mkdir /tmp/check \

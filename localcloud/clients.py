@@ -15,6 +15,7 @@ _CLIENT_CONFIG: Final = Config(
     retries={"max_attempts": 2, "mode": "standard"},
     max_pool_connections=128,
     s3={"addressing_style": "path"},
+    user_agent="localcloud",  # nobody reads botocore's, which it puts together twice for each call
 )
 
 

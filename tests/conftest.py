@@ -4,16 +4,27 @@ drills.
 
 from __future__ import annotations
 
+import functools
 import gc
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import units
 from tests.support.flakes import OPTION, SecondChance
+
+# Before NumPy is loaded: as in every job that multiplies (mpirun.environment). Threads of OpenBLAS
+# that wait for the next product take a processor for it, from the tests beside this one.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# A loader keeps what it has parsed: one for all sessions, of which each test makes some. The models
+# of the AWS SDK were half of the time of the tests that call it.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 # Parsed service models and SDK modules are millions of objects that live as long as the process:
 # collecting them again and again was a sixth of the time of the tests that deploy.

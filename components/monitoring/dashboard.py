@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from components.context import Component, StackContext
 from components.function import LambdaFunction
+from components.json_text import json_text
 from components.queues import Queues
 from config.stack import StackConfig
 from workloads import metrics
@@ -75,9 +76,7 @@ class Dashboard(Component):
         made = aws.cloudwatch.Dashboard(
             f"{name}-picture",
             dashboard_name=f"{context.project}-{context.stack}",
-            dashboard_body=pulumi.Output.json_dumps(
-                {"widgets": _placed(list(_widgets(args)))}, sort_keys=True
-            ),
+            dashboard_body=json_text({"widgets": _placed(list(_widgets(args)))}, sort_keys=True),
             opts=self.child(),
         )
         self.dashboard_name = made.dashboard_name

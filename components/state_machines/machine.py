@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
+from components.json_text import json_text
 from components.policies import document, statement, trust
 
 _LOG_DELIVERY: Final = tuple(
@@ -88,7 +89,7 @@ class Machine(Component):
             f"{name}-machine",
             type="STANDARD",
             role_arn=role.arn,
-            definition=pulumi.Output.json_dumps(args.definition, sort_keys=True),
+            definition=json_text(args.definition, sort_keys=True),
             logging_configuration=aws.sfn.StateMachineLoggingConfigurationArgs(
                 # input and output say nothing that the state item and the jobs do not
                 level="ERROR",

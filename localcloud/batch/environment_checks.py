@@ -146,7 +146,7 @@ def _check_instances(store: Store, resources: dict[str, Any]) -> None:
     if not types:
         raise client_error("instanceTypes must be provided for EC2 and SPOT compute environments")
     shapes = store.state.instance_shapes()
-    families = {shape.family for shape in shapes.values()}
+    families = store.state.instance_families()
     for each in types:
         if each not in _GROUPS and each not in shapes and each not in families:
             raise client_error(f"Instance type {each} does not exist in {store.state.region}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -112,7 +112,7 @@ def most_telling(refusals: Iterable[Refusal]) -> Refusal:
 class Capacity:
     """Places nodes; `launches` says what EC2 answers, without it EC2 has everything."""
 
-    shapes: dict[str, InstanceShape]
+    shapes: Mapping[str, InstanceShape]
     launches: Launches | None = None
 
     def place(

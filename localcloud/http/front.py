@@ -13,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
 from localcloud.batch.api import BatchApi
 from localcloud.batch.plane import DataPlane
@@ -24,6 +24,7 @@ from localcloud.http.refusals import Refusals
 from localcloud.http.requests import object_content, open_call, send, unreadable
 from localcloud.http.server import MalformedBodyError
 from localcloud.iam.access import Access, Principal, changes_iam
+from localcloud.moto.speed import backend_app
 from localcloud.protocol import cbor
 from localcloud.protocol.wire import Call, Reply, WireError
 from localcloud.services import slack
@@ -120,7 +121,7 @@ class Front:
         fsx: Fsx,
         image_builder: ImageBuilder,
     ) -> None:
-        self._moto = _Moto(create_backend_app)
+        self._moto = _Moto(backend_app)
         self._key_locks = KeyLocks()
         self._access = access
         self._keys = keys

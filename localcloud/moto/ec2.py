@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from moto.ec2.utils import generate_route_id
@@ -28,31 +31,42 @@ class InstanceShape:
         return self.name.partition(".")[0]
 
 
+@cache
+def _instance_shapes() -> Mapping[str, InstanceShape]:
+    from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+    shapes = {}
+    for name, facts in INSTANCE_TYPES.items():
+        architectures = facts.get("ProcessorInfo", {}).get("SupportedArchitectures", [])
+        shapes[name] = InstanceShape(
+            name=name,
+            vcpus=facts["VCpuInfo"]["DefaultVCpus"],
+            memory_mib=usable_memory_mib(facts["MemoryInfo"]["SizeInMiB"]),
+            gpus=sum(gpu.get("Count", 0) for gpu in facts.get("GpuInfo", {}).get("Gpus", [])),
+            architecture="arm64" if "arm64" in architectures else "x86_64",
+        )
+    return MappingProxyType(shapes)
+
+
+@cache
+def _instance_families() -> frozenset[str]:
+    return frozenset(shape.family for shape in _instance_shapes().values())
+
+
 class Ec2(Backends):
     """The part of `AwsState` about EC2."""
 
     def __init__(self, region: str) -> None:
         super().__init__(region)
-        self._shapes: dict[str, InstanceShape] = {}
         self._offered: dict[str, set[str]] = {}
 
-    def instance_shapes(self) -> dict[str, InstanceShape]:
+    def instance_shapes(self) -> Mapping[str, InstanceShape]:
         """Every instance type of moto's DescribeInstanceTypes data."""
-        if not self._shapes:
-            from moto.ec2.models.instance_types import INSTANCE_TYPES
+        return _instance_shapes()
 
-            for name, facts in INSTANCE_TYPES.items():
-                architectures = facts.get("ProcessorInfo", {}).get("SupportedArchitectures", [])
-                self._shapes[name] = InstanceShape(
-                    name=name,
-                    vcpus=facts["VCpuInfo"]["DefaultVCpus"],
-                    memory_mib=usable_memory_mib(facts["MemoryInfo"]["SizeInMiB"]),
-                    gpus=sum(
-                        gpu.get("Count", 0) for gpu in facts.get("GpuInfo", {}).get("Gpus", [])
-                    ),
-                    architecture="arm64" if "arm64" in architectures else "x86_64",
-                )
-        return self._shapes
+    def instance_families(self) -> frozenset[str]:
+        """What the names of all types begin with."""
+        return _instance_families()
 
     def offers(self, zone: str, instance_type: str) -> bool:
         """Whether EC2 sells the type in a zone; yes where nothing is known of the zone."""

@@ -24,6 +24,7 @@ from localcloud.moto.ec2 import Ec2
 from localcloud.moto.efs import Efs
 from localcloud.moto.identity import Identities, document
 from localcloud.moto.logs import LogGroups
+from localcloud.moto.speed import hasten
 from localcloud.moto.tags import Tags
 
 __all__ = [
@@ -50,6 +51,7 @@ def prepare_moto(port: int) -> None:
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     os.environ["MOTO_PORT"] = str(port)
     complete_answers()
+    hasten()
 
 
 def reset_moto() -> None:

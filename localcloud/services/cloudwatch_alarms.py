@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import operator
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -18,7 +18,13 @@ from typing import Any, Final
 from localcloud.iam.access import Access
 from localcloud.moto.state import ACCOUNT_ID, AwsState
 from localcloud.protocol.wire import WireError
-from localcloud.services.metric_points import STATISTICS, of_metric, sorted_dimensions
+from localcloud.services.metric_points import (
+    STATISTICS,
+    Dimensions,
+    Point,
+    by_metric,
+    sorted_dimensions,
+)
 
 _CLOUDWATCH: Final = "cloudwatch.amazonaws.com"
 _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
@@ -88,9 +94,9 @@ class Alarms:
 
     def evaluate(self) -> list[Change]:
         """Decides on all alarms, composite ones last, and publishes the changes; returns them."""
-        alarms = self._state.alarms()
+        alarms, points = self._state.alarms(), by_metric(self._state.metric_data())
         found = [
-            self._decide(alarm, *self._metric_state(alarm))
+            self._decide(alarm, *self._metric_state(alarm, points))
             for alarm in alarms
             if alarm.rule is None
         ]
@@ -102,7 +108,9 @@ class Alarms:
             found.append(self._decide(alarm, "ALARM" if rule.holds() else "OK", reason, triggering))
         return [change for change in found if change is not None]
 
-    def _metric_state(self, alarm: Any) -> tuple[str, str]:
+    def _metric_state(
+        self, alarm: Any, of: Mapping[tuple[str, str, Dimensions], Sequence[Point]]
+    ) -> tuple[str, str]:
         if (
             alarm.metric_data_queries
             or alarm.statistic not in STATISTICS
@@ -113,8 +121,7 @@ class Alarms:
                 " statistic only"
             )
         dimensions = sorted_dimensions((each.name, each.value) for each in alarm.dimensions)
-        data = self._state.metric_data()
-        values = of_metric(data, alarm.namespace, alarm.metric_name, dimensions)
+        values = of.get((alarm.namespace, alarm.metric_name, dimensions), ())
         now = datetime.fromtimestamp(self._now(), UTC)
         periods = int(alarm.evaluation_periods)
         points: list[float] = []

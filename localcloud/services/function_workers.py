@@ -8,9 +8,6 @@ import contextlib
 import json
 import os
 import select
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-_PROGRAM: Final = Path(__file__).with_name("function_worker.py")
+from localcloud.services.function_process import FunctionProcess
+
 _PROCESSORS: Final = os.cpu_count() or 1
 _PATIENCE_SECONDS: Final = 1.0
 _LOG_SECONDS: Final = 1.0
@@ -49,25 +47,13 @@ class Worker:
         self.tail: list[str] = []
         self._write_line = write_line
         self._log_complete = threading.Event()
-        read_fd, write_fd = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-u", str(_PROGRAM), handler, str(write_fd)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=code,
-            env=dict(environment),
-            pass_fds=[write_fd],
-            start_new_session=True,
-        )
-        os.close(write_fd)
-        self._results = os.fdopen(read_fd, encoding="utf-8")
+        self._process = FunctionProcess(handler=handler, code=code, environment=environment)
         threading.Thread(target=self._read_log, daemon=True, name="function-log").start()
 
     @property
     def exit_code(self) -> int | None:
         """None while it lives."""
-        return self._process.poll()
+        return self._process.exit_code
 
     def exchange(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
         """Sends one invocation and waits for its answer; None where the time is over or the process
@@ -75,10 +61,10 @@ class Worker:
         """
         self._log_complete.clear()
         with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
-            self._process.stdin.flush()  # type: ignore[union-attr]
-            if select.select([self._results], [], [], seconds)[0]:
-                line = self._results.readline()
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+            if select.select([self._process.results], [], [], seconds)[0]:
+                line = self._process.results.readline()
                 if line:
                     self._log_complete.wait(_LOG_SECONDS)
                     return dict(json.loads(line))
@@ -91,7 +77,7 @@ class Worker:
         self._write_line(line)
 
     def _read_log(self) -> None:
-        for raw in self._process.stdout:  # type: ignore[union-attr]
+        for raw in self._process.log:
             # the worker ends what an invocation printed with a NUL
             text, end, _ = raw.decode("utf-8", "replace").rstrip("\r\n").partition("\0")
             if text or not end:
@@ -101,13 +87,7 @@ class Worker:
 
     def kill(self) -> None:
         """Kills it and all that it started in its session."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()  # type: ignore[union-attr]
-        with contextlib.suppress(OSError):
-            self._results.close()
+        self._process.kill()
 
 
 class WorkerPool:

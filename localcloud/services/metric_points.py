@@ -58,6 +58,14 @@ def of_metric(
     return [point for point in map(Point.of, named) if point.dimensions == dimensions]
 
 
+def by_metric(data: Iterable[Any]) -> dict[tuple[str, str, Dimensions], list[Point]]:
+    """All points by their metric, for who looks at many."""
+    found: dict[tuple[str, str, Dimensions], list[Point]] = {}
+    for point in map(Point.of, data):
+        found.setdefault(point.metric, []).append(point)
+    return found
+
+
 def sorted_dimensions(named: Iterable[tuple[str, str]]) -> Dimensions:
     """Dimensions in the order in which they are compared."""
     return tuple(sorted(named))

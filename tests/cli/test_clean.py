@@ -4,6 +4,7 @@ refused.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
@@ -12,14 +13,18 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+from unittest.mock import patch
 
 import pytest
 from pyarrow import parquet
 from rich.console import Console
 
 from cli import clean as cli_clean
+from cli import frame
+from cli.app import main
 from cli.errors import CliError, ExitCode
 
 ROOT = Path(__file__).parents[2]
@@ -30,10 +35,35 @@ GOOD = (
 )
 
 
-def clean(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli", "clean", *map(str, arguments)]
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """How the command has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def clean(*arguments: object) -> Done:
+    """The command line in this process: each of its own reads pandas for a second."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        patch.object(sys, "argv", ["batchref", "clean", *map(str, arguments)]),
+        patch.object(frame.out, "_width", 160),
+        patch.object(frame.err, "_width", 160),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as end,
+    ):
+        main()
+    assert isinstance(end.value.code, int)
+    return Done(returncode=end.value.code, stdout=out.getvalue(), stderr=err.getvalue())
+
+
+def clean_in_a_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The same with nothing of this process and its environment."""
     return subprocess.run(
-        command,
+        [sys.executable, "-m", "cli", "clean", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -51,8 +81,9 @@ def file(tmp_path):
 
 def test_json_and_files(file, tmp_path):
     out = tmp_path / "deep" / "out"
-    done = clean(file, "--json", "--out", out)
+    done = clean_in_a_process(file, "--json", "--out", out)
     assert done.returncode == 0, done.stderr
+    assert clean(file, "--json", "--out", out).stdout == done.stdout
     found = json.loads(done.stdout)
     assert (found["rows_read"], found["rows"], found["rejected"]) == (41, 40, {"not a number": 1})
     assert (found["encoding"], found["delimiter"], found["decimal"], found["header"]) == (

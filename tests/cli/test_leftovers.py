@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def clouds(tmp_path_factory) -> Iterator[tuple[LocalCloud, set[str]]]:
         yield cloud, before
 
 
-def _ended_job(client: Callable[[str], Any], outputs: dict[str, Any]) -> str:
+def _ended_job(client: Callable[[str], Any], outputs: Mapping[str, Any]) -> str:
     batch = client("batch")
     job = batch.submit_job(
         jobName="ended",

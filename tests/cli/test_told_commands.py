@@ -45,6 +45,7 @@ NOT_OF_A_RUN: Final = {
     ("jobs.py", "batch terminate-job"): "the same",
     ("queue.py", "batch update-job-queue"): "a queue of another stack",
     ("leftover_kinds.py", "batch update-job-queue"): "a step before its deletion",
+    ("leftover_kinds.py", "batch terminate-job"): "of a stack that is gone, and its outputs too",
     ("hints.py", ""): "`make up` shows that every AWS client works",
     ("bring-your-own.md", ""): "about work of your own beside the pipeline",
     ("pulumi-cli.md", ""): "about the aws and pulumi CLIs",

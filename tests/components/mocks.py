@@ -325,8 +325,10 @@ def deploy(
         set_all_config({**(config or {}), **(secrets or {})}, list(secrets or {}))
         return _evaluate(program)
 
-    # the SDK keeps all its state in context variables: an empty context is a fresh SDK
-    returned = contextvars.Context().run(run)
+    # the SDK keeps all its state in context variables: an empty context is a fresh SDK; and it
+    # sends the frames of the whole stack with each resource, of which pytest's are most
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        returned = thread.submit(contextvars.Context().run, run).result()
     if engine.failures:
         raise DeploymentError(engine.failures)
     warnings = [text for severity, text in engine.log if severity == "warning"]

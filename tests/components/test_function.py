@@ -212,10 +212,13 @@ def test_no_dead_letter_goes_over_plain_http(stack: str) -> None:
 @pytest.mark.parametrize("length", [300, 2048, 2049, 20_000])
 def test_a_long_setting_travels_with_the_code(context: StackContext, length: int) -> None:
     # of an output counts the longest ARN, whatever it is in the end: a preview does not know it
-    value = {"a": "x" * (length - 218), "b": pulumi.Output.from_input("arn:x")}
+    def program() -> None:
+        value = {"a": "x" * (length - 218), "b": pulumi.Output.from_input("arn:x")}
+        _with_setting(context, value)
+
     text = json.dumps({"a": "x" * (length - 218), "b": "arn:x"})
 
-    function = mocks.deploy(lambda: _with_setting(context, value)).one(FUNCTION)
+    function = mocks.deploy(program).one(FUNCTION)
     variable = function.inputs["environment"]["variables"]["PIPELINE_MEASURED"]
     files = function.inputs["code"]["assets"]
     if length <= 2048:

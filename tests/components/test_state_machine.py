@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import cfnlint  # type: ignore[import-untyped]
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
@@ -122,15 +122,17 @@ def test_a_shard_that_batch_itself_cancelled_is_followed_by_the_fallback() -> No
     assert {page["Parameters"]["MaxResults"] for page in pages} == {20}
 
 
+def _validator() -> Any:
+    """The schema of cfn-lint, without its imports: these take longer than all tests of this file."""
+    (folder,) = find_spec("cfnlint").submodule_search_locations  # type: ignore[union-attr,misc]
+    schema = Path(folder) / "data/schemas/other/step_functions/statemachine.json"
+    return jsonschema.Draft7Validator(json.loads(schema.read_text()))
+
+
 @pytest.mark.parametrize("kind", ["plain", "fallback", "shards"])
 def test_validators_that_are_not_ours_accept_it(kind: str, with_fallback: Recording) -> None:
     machine = _machine(kind, with_fallback)
-    schema = json.loads(
-        (
-            Path(cfnlint.__file__).parent / "data/schemas/other/step_functions/statemachine.json"
-        ).read_text()
-    )
-    validator = jsonschema.Draft7Validator(schema)
+    validator = _validator()
     assert list(validator.iter_errors(machine)) == []
     broken = json.loads(json.dumps(machine))
     broken["States"]["Done"]["Type"] = "Success"
@@ -141,12 +143,7 @@ def test_validators_that_are_not_ours_accept_it(kind: str, with_fallback: Record
 def test_the_machine_of_the_day_is_whole_and_least_privileged() -> None:
     made = deployed("prod")
     machine = json.loads(made.one(MACHINE, DAY).inputs["definition"])
-    schema = json.loads(
-        (
-            Path(cfnlint.__file__).parent / "data/schemas/other/step_functions/statemachine.json"
-        ).read_text()
-    )
-    assert list(jsonschema.Draft7Validator(schema).iter_errors(machine)) == []
+    assert list(_validator().iter_errors(machine)) == []
     AmazonStateLanguageParser.parse(json.dumps(machine))
     files = machine["States"]["Files"]
     assert (files["MaxConcurrency"], files["ToleratedFailurePercentage"]) == (10, 100)

@@ -21,6 +21,15 @@ REQUIRED: Final = "CONFORMANCE_REQUIRED"
 build one.
 """
 _NOTHING: Final = ("same", "read", "refresh")
+_STATE: Final = ("PULUMI_SKIP_CHECKPOINTS", "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS")
+SPARED: Final = {
+    "PYTHONPATH": str(Path(__file__).parent / "host"),
+    **dict.fromkeys(_STATE, "true"),
+}
+"""Variables of a CLI that does not do what no test looks at: its state is written once, at the end,
+and not after each of two hundred resources; for its programs see host/sitecustomize.py.
+"""
+_EACH_STEP: Final = dict.fromkeys(_STATE, "false")
 _PROGRAM: Final = ("__main__.py", "components", "config", "docker", "workloads", "Pulumi.yaml")
 
 
@@ -47,7 +56,7 @@ class Cli:
         directory: For the program, the backend and the CLI's own files.
         provider: Port of the local provider.
         bin: Where the CLI is.
-        environment: Further variables of every command.
+        checkpoints: Whether the state is written after each step, and not only at the end.
     """
 
     def __init__(
@@ -56,10 +65,11 @@ class Cli:
         *,
         provider: int,
         bin: Path,  # noqa: A002
-        environment: Mapping[str, str] | None = None,
+        checkpoints: bool = False,
     ) -> None:
         self.program = directory / "program"
-        self._provider, self._bin, self._more = provider, bin, dict(environment or {})
+        self._provider, self._bin = provider, bin
+        self._more = SPARED | (_EACH_STEP if checkpoints else {})
         self._directory = directory
         for name in ("program", "backend"):
             (directory / name).mkdir(exist_ok=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -233,17 +232,22 @@ class Both:
         return list(ends(self.clouds, (self.own.state, self.real.state)))
 
 
+@pytest.fixture(scope="module")
+def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Aws, Aws]]:
+    folder = tmp_path_factory.mktemp("clouds")
+    with here(folder / "aws-own") as own, elsewhere(folder / "aws-real") as real:
+        yield own, real
+
+
 @pytest.fixture
-def both(pulumi_folder: Path, tmp_path: Path) -> Iterator[Both]:
-    with ExitStack() as exits:
-        first = exits.enter_context(here(tmp_path / "aws-own"))
-        second = exits.enter_context(elsewhere(tmp_path / "aws-real"))
-        own = Own(tmp_path / "own", "dev", first.client)
-        folder = tmp_path / "real"
-        real = Real(folder, "dev", provider=second.provider, bin=pulumi_folder, project="demo")
-        write_program(real.cli.program, "")
-        real.cli.run("stack", "init", "dev")
-        yield Both(own=own, real=real, clouds=(first, second))
+def both(pulumi_folder: Path, clouds: tuple[Aws, Aws], tmp_path: Path) -> Both:
+    own = Own(tmp_path / "own", "dev", clouds[0].client)
+    real = Real(
+        tmp_path / "real", "dev", provider=clouds[1].provider, bin=pulumi_folder, project="demo"
+    )
+    write_program(real.cli.program, "")
+    real.cli.run("stack", "init", "dev")
+    return Both(own=own, real=real, clouds=clouds)
 
 
 @pytest.mark.timeout(300)

@@ -52,11 +52,10 @@ def test_a_stack_comes_changes_and_goes_alike_in_both_engines(rehearsal: Rehears
         if step["urn"] in expected
     }
     assert told == expected
-    cli.run("up", "--refresh", "--yes", "--skip-preview", "--non-interactive")
 
     change = _change(cli)
-    previewed = cli.preview()
-    cli.run("up", "--yes", "--skip-preview", "--non-interactive")
+    previewed = cli.preview()  # by the state, which knows nothing of the changes by hand
+    cli.run("up", "--refresh", "--yes", "--skip-preview", "--non-interactive")
     assert cli.preview("--refresh") == []  # neither of the changes by hand nor of this one
     cli.run("destroy", "--yes", "--skip-preview", "--non-interactive", "--run-program")
     assert inventory(cloud.client, cloud.account_id) - before == set()

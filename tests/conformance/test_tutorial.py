@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.cli import ROOT
+from tests.conformance.cli import ROOT, SPARED
 
 PAGE = ROOT / "docs" / "pulumi-cli.md"
 UP = ".venv/bin/python -m cli up --port 0"  # `make up` has a fixed port, which may be taken
@@ -50,6 +50,7 @@ def test_the_commands_of_the_page_work(checkout: Path, pulumi_folder: Path) -> N
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left)}
     environment = {
         **kept,
+        **SPARED,
         "PATH": f"{pulumi_folder}{os.pathsep}{kept['PATH']}",
         "PULUMI_HOME": str(checkout / "pulumi-home"),
         "NO_COLOR": "1",

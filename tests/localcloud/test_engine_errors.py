@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.localcloud.deploying import FIRST_LINE, failure
+from tests.localcloud.conftest import PATIENCE
+from tests.localcloud.deploying import FIRST_LINE, failure, no_aws, run
 
 ROLE = 'role = aws.iam.Role("role", assume_role_policy=trust("batch.amazonaws.com"))'
 GROUP = 'group = aws.cloudwatch.LogGroup("group")'
@@ -295,3 +297,19 @@ def test_an_unmodelled_output_cannot_be_exported(tmp_path: Path) -> None:
         "export 'text'",
     ]
     assert "g.namePrefix" in str(error)
+
+
+def test_an_interrupted_deployment_ends_and_what_uses_the_sdk_next_is_fresh(tmp_path: Path) -> None:
+    """Ctrl-C is handled by the main thread, whichever the kernel gives it to."""
+    body = """
+    import asyncio, signal, threading
+    aws.sqs.Queue("queue")
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    pulumi.export("never", asyncio.ensure_future(asyncio.sleep(3600)))
+    """
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "interrupted", body, client=no_aws, preview=True)
+    assert time.monotonic() - began < PATIENCE
+    again = run(tmp_path / "again", 'aws.sqs.Queue("queue")', client=no_aws, preview=True)
+    assert [step.operation for step in again.steps if step.name == "queue"] == ["create"]

@@ -8,14 +8,17 @@ import base64
 import io
 import json
 import os
+import signal
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.services.function_process import FunctionProcess
 from tests.localcloud.conftest import ACCOUNT, Stage, until
 
 LAMBDA = "lambda.amazonaws.com"
@@ -25,10 +28,13 @@ LOGS = {
 }
 
 
-def package(code: str) -> bytes:
+def package(code: str, **more: str) -> bytes:
+    """`app.main`, and more modules by name."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("app/main.py", code)
+        for name, text in more.items():
+            archive.writestr(f"{name}.py", text)
     return buffer.getvalue()
 
 
@@ -39,9 +45,12 @@ def make(stage: Stage, code: str, *statements: dict[str, Any], **more: Any) -> s
         FunctionName=name,
         Runtime="python3.12",
         Role=role,
-        Handler="app.main.handle",
-        Code={"ZipFile": package(code)},
-        **{"Timeout": 10, **more},
+        **{
+            "Timeout": 10,
+            "Handler": "app.main.handle",
+            "Code": {"ZipFile": package(code)},
+            **more,
+        },
     )
     return name
 
@@ -112,6 +121,7 @@ def test_errors_timeouts_and_exits(stage: Stage) -> None:
     assert "Task timed out after 1.00 seconds" in result["errorMessage"]
     result, answer = invoke(stage, name, "exit")
     assert result["errorType"] == "Runtime.ExitError"
+    assert result["errorMessage"].endswith("exit status 3")
     assert invoke(stage, name, "still works")[0] == "still works"
     with pytest.raises(ClientError, match="Function not found"):
         invoke(stage, "nothing")
@@ -203,3 +213,73 @@ def test_what_is_under_way_is_counted_until_its_last_try_has_ended(stage: Stage)
     assert not stage.cloud.pending.settle(0.0)
     assert stage.cloud.pending.settle(60)
     assert messages(stage, f"/aws/lambda/{name}").count("tried") == 3
+
+
+SEEN = """
+import os, sys, time
+def handle(event, context):
+    import boto3
+    kept = {name: value for name, value in os.environ.items() if name.startswith("SETTING")}
+    return {"env": kept, "optimize": sys.flags.optimize, "boto3": boto3.__file__, "cwd": os.getcwd(),
+            "path": [folder for folder in sys.path if "localcloud" in folder],
+            "encoding": sys.stdout.encoding, "hour": time.strftime("%H", time.gmtime(0)),
+            "zone": time.localtime(0).tm_hour}
+"""
+
+
+def test_a_function_finds_python_as_if_it_had_been_started_for_it(stage: Stage) -> None:
+    one = make(stage, SEEN, Environment={"Variables": {"SETTING_A": "1", "TZ": "Asia/Tokyo"}})
+    other = make(
+        stage,
+        SEEN,
+        Environment={"Variables": {"SETTING_B": "2", "PYTHONOPTIMIZE": "1", "LANG": "C"}},
+    )
+    first, second = invoke(stage, one)[0], invoke(stage, other)[0]
+    assert (first["env"], second["env"]) == ({"SETTING_A": "1"}, {"SETTING_B": "2"})
+    assert (first["optimize"], second["optimize"]) == (0, 1), "what Python reads at its start"
+    assert (first["zone"], second["zone"]) == (9, 0)
+    assert first["path"] == second["path"] == [], "modules of this AWS can be imported"
+    assert first["boto3"] == second["boto3"]
+
+
+@pytest.mark.parametrize("name", ["six", "json", "scheduler", "functions"])
+def test_a_package_may_have_modules_of_any_name(stage: Stage, name: str) -> None:
+    """Of libraries that are loaded, of the standard library, of the AWS in memory."""
+    module = "mine = 'of the package'\ndef dumps(it): return '1'\ndef loads(it): return it\n"
+    code = f"import {name}\ndef handle(event, context): return getattr({name}, 'mine', 'other')\n"
+    function = make(stage, "", Code={"ZipFile": package(code, **{name: module})})
+    # the runtime itself has loaded json, on Lambda too
+    assert invoke(stage, function)[0] == ("other" if name == "json" else "of the package")
+
+
+def test_modules_of_one_function_are_not_those_of_another(stage: Stage) -> None:
+    code = "count = 0\ndef handle(event, context):\n    global count; count += 1\n    return '{} %d' % count\n"
+    names = [make(stage, code.format(letter)) for letter in "ab"]
+    assert [invoke(stage, name)[0] for name in (*names, *names)] == ["a 1", "b 1", "a 2", "b 2"]
+
+
+def test_several_may_wait_for_the_end_of_one_process(tmp_path: Path) -> None:
+    """Who invokes a function, and who ends the cloud meanwhile."""
+    (tmp_path / "main.py").write_text("def handle(event, context): pass\n")
+    process = FunctionProcess(
+        handler="main.handle", code=tmp_path, environment={"PYTHONPATH": str(tmp_path)}
+    )
+    assert process.exit_code is None
+    with ThreadPoolExecutor(4) as pool:
+        waits = [pool.submit(wait) for wait in (process.wait, process.wait, process.kill)]
+        for each in waits:
+            each.result(30)
+    assert process.exit_code == -signal.SIGKILL
+
+
+def test_functions_go_on_where_the_process_that_forks_them_was_killed(stage: Stage) -> None:
+    name = make(stage, "import os\ndef handle(event, context): return os.getpid()\n")
+    before = invoke(stage, name)[0]
+    server = psutil.Process(before).parent()
+    assert server is not None
+    assert server.ppid() == os.getpid()
+    server.kill()
+    server.wait()
+    after = invoke(stage, name)[0]
+    assert psutil.Process(after).ppid() not in {server.pid, os.getpid()}
+    until(lambda: not psutil.pid_exists(before))

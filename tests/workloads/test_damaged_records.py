@@ -20,7 +20,7 @@ from tests.workloads.postprocess import finished_analysis as fa
 from tests.workloads.postprocess.conftest import table
 from workloads.analysis.arrays import pack, unpack
 from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
-from workloads.analysis.pipeline.partials import Success
+from workloads.analysis.pipeline.success import Success
 from workloads.contract import ContractError, Run
 from workloads.postprocess import cost
 from workloads.records import Manifest, StageRecord

@@ -4,6 +4,7 @@ them.
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from workloads.runtime.stage import run_stage
 from workloads.variables import ENV_RESULTS_BUCKET
 
 if TYPE_CHECKING:
-    from workloads.analysis.pipeline.partials import Success
+    from workloads.analysis.pipeline.success import Success
 
 
 def main(run: Run) -> dict[str, Any] | None:
@@ -38,7 +39,7 @@ def main(run: Run) -> dict[str, Any] | None:
     except StageError as error:
         sentence = f"{shard.name}: {error.sentence}" if shard.count > 1 else error.sentence
         raise StageError(sentence, hint=error.hint, exit_code=error.exit_code) from error
-    from workloads.analysis.pipeline.partials import Success, launched
+    from workloads.analysis.pipeline.success import Success, launched
     from workloads.runtime import s3
 
     bucket = env.text(ENV_RESULTS_BUCKET)
@@ -80,4 +81,5 @@ def details(found: Success) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what is loaded lives as long as the process, and need not be looked at again
     sys.exit(run_stage("analysis", main))

@@ -6,6 +6,7 @@ others. Asked to end (SIGTERM), the ranks store what they have and end together.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from typing import NoReturn
@@ -17,6 +18,7 @@ from workloads.analysis.pipeline.table_run import WholeTable
 from workloads.analysis.progress import Progress, Stop, StoppedError
 from workloads.analysis.rank_failure import RankFailure
 from workloads.analysis.settings import Settings
+from workloads.analysis.waiting import PollingComm
 from workloads.contract import ContractError
 from workloads.runtime import logs
 from workloads.runtime.batch_env import BatchEnv
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Run this rank; on failure end all ranks with the failure's exit code."""
-    comm = MPI.COMM_WORLD
+    comm = PollingComm(MPI.COMM_WORLD)
     progress, stop = Progress(), Stop()
     stop.listen()
     try:
@@ -95,4 +97,5 @@ def _fail(comm: MPI.Intracomm, error: Exception, progress: Progress) -> None:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what is loaded lives as long as the process, and need not be looked at again
     main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,8 @@ _SIGNS |= {".": "point", "\\": "backslash"}
 """What the dialect may name by a sign that is hard to see."""
 
 
-def render(summary: dict[str, Any], profile: Profile) -> bytes:
-    """The report's bytes.
-
-    Args:
-        summary: see findings.build.
-        profile: of the same table; its sketch feeds the pictures.
-    """
+@functools.cache
+def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([Path(__file__).parent, Path(page.__file__).parent]),
         autoescape=True,
@@ -95,6 +91,16 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         "metric_names": METRIC_NAMES,
         "uses": _USES,
     }
+    return environment.get_template("report.html.j2")
+
+
+def render(summary: dict[str, Any], profile: Profile) -> bytes:
+    """The report's bytes.
+
+    Args:
+        summary: see findings.build.
+        profile: of the same table; its sketch feeds the pictures.
+    """
     numbers = [column for column in summary["columns"] if "mean" in column]
     shown = _most_correlated(profile)
     heat_map = (
@@ -104,7 +110,7 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         if len(shown) > 1
         else None
     )
-    text = environment.get_template("report.html.j2").render(
+    text = _template().render(
         **summary,
         numbers=numbers,
         dialect=_dialect(summary["source"].get("dialect", {})),

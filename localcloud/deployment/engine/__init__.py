@@ -37,9 +37,9 @@ from localcloud.deployment.provider.values import (
     encode,
     first_path,
     is_unknown,
+    leaves,
     plain,
     poisoned,
-    walk,
 )
 
 __all__ = ["Engine", "EngineRefusalError", "Failure", "Resource", "State", "Step"]
@@ -311,8 +311,9 @@ class Engine:
         """
         made = [resource for resource in self.resources.values() if resource.custom]
         known = frozenset(text for resource in made for text in _made_by(resource))
-        for resource in made:
-            for message in self._provider.missing(resource.inputs, known):
+        missing = self._provider.missing([each.inputs for each in made], known)
+        for resource, messages in zip(made, missing, strict=True):
+            for message in messages:
                 self._note(
                     Failure(
                         message=message,
@@ -383,9 +384,9 @@ class Engine:
 
 def _made_by(resource: Resource) -> Iterator[str]:
     # inputs come back as outputs, and what a resource was merely told is no proof that it exists
-    told = {leaf for _, leaf in walk(resource.inputs) if isinstance(leaf, str)}
+    told = {leaf for leaf in leaves(resource.inputs) if isinstance(leaf, str)}
     if resource.id not in told:
         yield resource.id
     yield from (
-        leaf for _, leaf in walk(resource.outputs) if isinstance(leaf, str) and leaf not in told
+        leaf for leaf in leaves(resource.outputs) if isinstance(leaf, str) and leaf not in told
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlparse
@@ -51,12 +52,17 @@ class Registrations:
 
     def trail(self, stack: Any) -> tuple[str, ...]:
         """The places in the program that a request comes from, innermost first, as `file:line`."""
-        found = []
-        for frame in stack.frames:
-            path = Path(unquote(urlparse(frame.pc.uri).path))
-            if path.is_relative_to(self.program) and "site-packages" not in path.parts:
-                found.append(f"{path.relative_to(self.program).as_posix()}:{frame.pc.line}")
-        return tuple(found)
+        places = ((_in_program(self.program, each.pc.uri), each.pc.line) for each in stack.frames)
+        return tuple(f"{file}:{line}" for file, line in places if file)
+
+
+@cache
+def _in_program(program: Path, uri: str) -> str:
+    """The path of a file in the program's folder; empty where it is elsewhere, or a package's."""
+    path = Path(unquote(urlparse(uri).path))
+    if not path.is_relative_to(program) or "site-packages" in path.parts:
+        return ""
+    return path.relative_to(program).as_posix()
 
 
 def needs(request: Any) -> set[str]:

@@ -5,7 +5,7 @@ updates and deletes it by AWS API calls.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from localcloud.deployment.provider import (
@@ -383,9 +383,11 @@ class Provider:
             return PREVIEWED[token](self.aws, arguments) if token in PREVIEWED else None
         return INVOKES[token](self.aws, arguments)
 
-    def missing(self, inputs: Mapping[str, Any], known: frozenset[str]) -> list[str]:
-        """One sentence for each input that names something which is neither among `known` ids and
-        ARNs nor in AWS.
+    def missing(
+        self, inputs: Iterable[Mapping[str, Any]], known: frozenset[str]
+    ) -> list[list[str]]:
+        """For the inputs of each resource, one sentence for each that names something which is
+        neither among `known` ids and ARNs nor in AWS.
         """
         return missing_references(self.aws, inputs, known)
 

@@ -25,7 +25,14 @@ from localcloud.deployment.provider import (
 from localcloud.deployment.provider.neighbours import refusal
 from localcloud.deployment.provider.package import package_schema
 from localcloud.deployment.provider.schema import SchemaError
-from localcloud.deployment.provider.values import DEFAULTS, decode, encode, is_unknown, plain, walk
+from localcloud.deployment.provider.values import (
+    DEFAULTS,
+    decode,
+    encode,
+    is_unknown,
+    leaves,
+    plain,
+)
 
 _HOST: Final = "127.0.0.1"
 _WORKERS: Final = 64
@@ -362,5 +369,5 @@ def _told(outputs: Mapping[str, Any], *, preview: bool) -> dict[str, Any]:
     return {
         name: value
         for name, value in outputs.items()
-        if preview or not any(is_unknown(leaf) for _, leaf in walk(value))
+        if preview or not any(is_unknown(leaf) for leaf in leaves(value))
     }

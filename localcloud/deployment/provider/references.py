@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Final
 
 from localcloud.deployment.provider.calls import Aws, ProviderError
@@ -43,6 +44,7 @@ _NAMES: Final = {
     ),
     "placement.groupName": "arn:{partition}:ec2:{region}:{account}:placement-group/{text}",
 }
+_LAST_NAMES: Final = frozenset(end.rpartition(".")[2] for end in _NAMES)
 _JSON_TEXTS: Final = ("containerProperties", "nodeProperties", "ecsProperties")
 
 
@@ -181,13 +183,21 @@ _LOOKUPS: Final = (
 )
 
 
-def missing_references(aws: Aws, inputs: Mapping[str, Any], known: frozenset[str]) -> list[str]:
-    """One sentence for each input that names something of this account which does not exist."""
+def missing_references(
+    aws: Aws, inputs: Iterable[Mapping[str, Any]], known: frozenset[str]
+) -> list[list[str]]:
+    """For each of the inputs, one sentence for each that names something of this account which does
+    not exist. What several name is asked for once.
+    """
     facts = {"partition": aws.partition, "region": aws.region, "account": aws.account}
+    exists = cache(partial(_exists, aws))
     return [
-        f"{path} is {text}, which does not exist"
-        for path, text, form in _references(inputs)
-        if text not in known and not _exists(aws, form.format_map({**facts, "text": text}))
+        [
+            f"{path} is {text}, which does not exist"
+            for path, text, form in _references(each)
+            if text not in known and not exists(form.format_map({**facts, "text": text}))
+        ]
+        for each in inputs
     ]
 
 
@@ -205,7 +215,7 @@ def _references(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             )
         elif _EC2_ID.fullmatch(leaf) or ((arn := _ARN.fullmatch(leaf)) and not _is_pattern(arn)):
             yield path, leaf, "{text}"
-        else:
+        elif path.rpartition(".")[2].partition("[")[0] in _LAST_NAMES:
             bare = re.sub(r"\[\d+\]", "", path)
             yield from (
                 (path, leaf, form)

@@ -90,6 +90,8 @@ def encode(values: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def _encode(value: Any) -> struct_pb2.Value:
+    if isinstance(value, str):
+        return struct_pb2.Value(string_value=value)
     if value is UNKNOWN:
         return struct_pb2.Value(string_value=_UNKNOWN_TEXT)
     if isinstance(value, Secret):
@@ -113,6 +115,8 @@ def _encode(value: Any) -> struct_pb2.Value:
 
 def plain(value: Any) -> Any:
     """The value without its secret envelopes, at any depth."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Secret):
         return plain(value.value)
     if isinstance(value, Mapping):
@@ -148,6 +152,22 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
+def leaves(value: Any) -> Iterator[Any]:
+    """Every leaf and every secret of a value, as `walk` finds them."""
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, Secret):
+            yield found
+            waiting.append(found.value)
+        elif isinstance(found, (dict, Mapping)):  # the first is what nearly all are, and quick
+            waiting += list(found.values())[::-1]
+        elif isinstance(found, list):
+            waiting += found[::-1]
+        else:
+            yield found
+
+
 def first_path(value: Any, wanted: Callable[[Any], bool]) -> str | None:
     """The dotted path of the first leaf that is wanted; None where there is none."""
     return next((path for path, leaf in walk(value) if wanted(leaf)), None)
@@ -160,7 +180,7 @@ def is_unknown(value: Any) -> bool:
 
 def is_secret(value: Any) -> bool:
     """Whether the value is, or holds, a secret."""
-    return any(isinstance(leaf, Secret) for _, leaf in walk(value))
+    return any(isinstance(leaf, Secret) for leaf in leaves(value))
 
 
 def is_asset(value: Any) -> bool:
@@ -179,7 +199,7 @@ def poison(resource: str, output: str) -> str:
 
 def poisoned(value: Any) -> str | None:
     """`<resource>.<output>` of the first marker inside of a value; None where there is none."""
-    for _, leaf in walk(value):
+    for leaf in leaves(value):
         if isinstance(leaf, str) and _POISON in leaf:
             return leaf.partition(_POISON)[2].partition(">>")[0]
     return None

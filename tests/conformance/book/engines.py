@@ -24,11 +24,6 @@ from tests.conformance.book.steps import Step, of_events, of_own, of_preview
 from tests.conformance.cli import Cli
 
 _SALT: Final = "encryptionsalt"
-_FASTER: Final = {
-    "PULUMI_SKIP_CHECKPOINTS": "true",
-    "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
-}
-"""The state is written once, at the end, and nobody needs what it was before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,9 +153,7 @@ class Real:
     ) -> None:
         folder.mkdir(exist_ok=True)
         self._stack, self._provider, self._bin = stack, provider, bin
-        self.cli = Cli(
-            folder, provider=provider, bin=bin, environment={} if checkpoints else _FASTER
-        )
+        self.cli = Cli(folder, provider=provider, bin=bin, checkpoints=checkpoints)
         self._file = self.cli.program / f"Pulumi.{stack}.yaml"
         self._backend = folder / "backend" / ".pulumi" / "stacks" / project
 

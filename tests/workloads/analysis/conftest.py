@@ -11,7 +11,8 @@ import pytest
 
 from tests.workloads.analysis.tables import Columns, lines_object, run_of, write_table
 from tests.workloads.analysis.watched_server import Watch, served
-from workloads.analysis.pipeline.partials import Success, load_profile, load_success
+from workloads.analysis.pipeline.partials import load_profile, load_success
+from workloads.analysis.pipeline.success import Success
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
 from workloads.records import ColumnUse, Manifest

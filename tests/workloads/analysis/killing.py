@@ -7,8 +7,10 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -45,6 +47,8 @@ class Attempts:
     """Of the checkpoint, where it is not the run's."""
     number: int = 0
     logs: list[str] = field(default_factory=list)
+    _folders: dict[int, Path] = field(default_factory=dict)
+    """Process id of mpirun -> its temporary directory."""
 
     def start(
         self, ranks: int, *, to_be_killed: bool = True, floor_seconds: float = 0.2
@@ -62,18 +66,21 @@ class Attempts:
             "AWS_BATCH_JOB_ATTEMPT": str(self.number),
             **self.environ,
         }
-        command = [*mpirun.on_one_node(ranks, mpirun.PROGRAM)]
-        return subprocess.Popen(
-            command,
-            env=environment(environ),
+        folder = Path(tempfile.mkdtemp(prefix="mpirun-"))
+        process = subprocess.Popen(
+            mpirun.on_one_node(ranks, mpirun.PROGRAM),
+            env=environment(folder, environ),
             cwd=mpirun.ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._folders[process.pid] = folder
+        return process
 
     def finish(self, process: subprocess.Popen[str]) -> int:
         self.logs.append(process.communicate(timeout=300)[0])
+        shutil.rmtree(self._folders.pop(process.pid), ignore_errors=True)
         return process.returncode
 
     def complete(self, ranks: int) -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tests.workloads.analysis import mpirun_program
 from tests.workloads.analysis.conftest import RESULTS, Store
 from workloads.analysis.outliers.result import Anomalies, decode_scores, load_anomalies
-from workloads.analysis.pipeline.partials import Success
+from workloads.analysis.pipeline.success import Success
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
 from workloads.variables import (

@@ -9,7 +9,6 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import cast
 
 from mpi4py import MPI
 
@@ -17,6 +16,7 @@ from workloads.analysis.pipeline.shard_run import OneShard
 from workloads.analysis.pipeline.table_run import WholeTable
 from workloads.analysis.progress import Progress, Stop
 from workloads.analysis.settings import Settings
+from workloads.analysis.waiting import PollingComm
 from workloads.runtime import logs
 from workloads.variables import ENV_RANKS_PER_NODE
 
@@ -29,7 +29,7 @@ def main(wanted: Path, done: Path) -> None:
         os.environ.clear()
         os.environ.update(given | environ)
         has_part = MPI.COMM_WORLD.rank < int(environ[ENV_RANKS_PER_NODE])
-        comm = cast(MPI.Intracomm, MPI.COMM_WORLD.Split(int(has_part), MPI.COMM_WORLD.rank))
+        comm = PollingComm(MPI.COMM_WORLD.Split(int(has_part), MPI.COMM_WORLD.rank))
         if has_part:
             settings = Settings.read()
             logs.configure(stage="analysis", run_id=settings.run.run_id, batch=settings.batch)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.workloads.analysis.knn.tables import plain
 from tests.workloads.analysis.many import Found, Job, analyse, load
-from workloads.analysis.pipeline.partials import Success
+from workloads.analysis.pipeline.success import Success
 from workloads.analysis.space.scaling import scaling
 from workloads.analysis.space.space import METRICS, Space
 from workloads.parameters import Metric

@@ -25,7 +25,8 @@ from workloads.analysis import first_writer
 from workloads.analysis.knn.top import Top
 from workloads.analysis.outliers import result
 from workloads.analysis.outliers.full_search import UnitScores
-from workloads.analysis.outliers.result import Stored, decode_scores, scores_digest
+from workloads.analysis.outliers.record import Stored
+from workloads.analysis.outliers.result import decode_scores, scores_digest
 from workloads.analysis.outliers.score_files import ScoreFiles
 from workloads.analysis.pipeline.partial_result import Found
 from workloads.analysis.pipeline.run_metrics import Figures

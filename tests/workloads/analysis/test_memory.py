@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.workloads.analysis.many import Job, analyse
-from workloads.analysis.pipeline.partials import Success
+from workloads.analysis.pipeline.success import Success
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,6 +154,7 @@ ALLOWED = {
     ("profile/leaf_numpy.py", "sum"): "counts",
     ("profile/leaf_cupy.py", "sum"): "counts",
     ("profile/powers.py", "sum"): "whole numbers, whose sum is exact",
+    ("profile/folds.py", "sum"): "whole numbers, whose sum is exact",
     ("profile/drift.py", "sum"): "counts",
     ("profile/drift.py", "cumsum"): "counts",
     ("knn/strip.py", "matmul"): FILTER,

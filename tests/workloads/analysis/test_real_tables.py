@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from pyod.models.knn import KNN
 from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
@@ -81,6 +80,9 @@ def found(store, tmp_path_factory) -> dict[tuple[str, str, str], Found]:
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", LOADERS)
 def test_scores_equal_those_of_the_peers(found, name, metric):
+    # reads numba, for a second; here it is one worker that does, and not each that collects
+    from pyod.models.knn import KNN
+
     rows = standardised(name)
     params = {"VI": shrunk_inverse(rows)} if metric == "mahalanobis" else None
     peer = NearestNeighbors(

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workloads.analysis.knn.block import prepare
+from workloads.analysis.outliers.record import AnomalyRecord
 from workloads.analysis.outliers.result import (
-    AnomalyRecord,
     TopRows,
     combined_digest,
     encode_top,
@@ -25,6 +25,7 @@ from workloads.analysis.outliers.result import (
     result_digest,
 )
 from workloads.analysis.pipeline import partials
+from workloads.analysis.pipeline.success import Success
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile.exact import PROBABILITIES, exact_quantiles
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
@@ -248,7 +249,7 @@ def store(
         quantiles, data = partials.encode_quantiles(found)
         put(RESULTS, run.partials_prefix + quantiles.name, data)
     anomaly = remote_rows(put, run, frame, profile, metric=metric) if remote else None
-    success = partials.Success(
+    success = Success(
         run_id=run.run_id,
         manifest_sha256=hashlib.sha256(manifest.to_json()).hexdigest(),
         digest=combined_digest(profile.digest, anomaly),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from workloads.analysis import first_writer
 from workloads.analysis.outliers import result as results
 from workloads.analysis.outliers.full_search import UnitScores
-from workloads.analysis.outliers.result import Stored
+from workloads.analysis.outliers.record import Stored
 from workloads.contract import Run
 from workloads.lines import Lines
 

@@ -17,7 +17,8 @@ from workloads.analysis.knn.pairs import PairBackend
 from workloads.analysis.knn.top import Top
 from workloads.analysis.outliers import result as results
 from workloads.analysis.outliers.full_search import FullSearch, UnitScores
-from workloads.analysis.outliers.result import AnomalyRecord, Stored, TopRows
+from workloads.analysis.outliers.record import AnomalyRecord, Stored
+from workloads.analysis.outliers.result import TopRows
 from workloads.analysis.outliers.score_files import ScoreFiles
 from workloads.analysis.outliers.top_search import TopSearch
 from workloads.analysis.pipeline.partial_result import Found

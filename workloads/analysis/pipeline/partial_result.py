@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from workloads.analysis.knn.top import Top
-from workloads.analysis.outliers.result import Stored
+from workloads.analysis.outliers.record import Stored
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,8 +16,9 @@ from typing import Final, TypeVar
 from workloads.analysis import backend as backends
 from workloads.analysis.checkpoint.coordinator import CheckpointCoordinator, Saved, Task
 from workloads.analysis.checkpoint.store import Arrays, as_bytes, from_bytes
-from workloads.analysis.outliers.result import Stored
-from workloads.analysis.pipeline.partials import Partial, Profiled, encode
+from workloads.analysis.outliers.record import Stored
+from workloads.analysis.pipeline.partials import Profiled, encode
+from workloads.analysis.pipeline.success import Partial
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile.exact import ExactQuantiles
 from workloads.analysis.profile.moments import Moments

@@ -10,10 +10,11 @@ from dataclasses import replace
 from workloads.analysis.checkpoint.store import NoStore
 from workloads.analysis.pipeline.outlier_stage import AnomalyStage
 from workloads.analysis.pipeline.partial_result import Found
-from workloads.analysis.pipeline.partials import Profiled, Success, launched
+from workloads.analysis.pipeline.partials import Profiled
 from workloads.analysis.pipeline.profile_stage import packed, unpacked
 from workloads.analysis.pipeline.run_metrics import Figures
 from workloads.analysis.pipeline.shard_store import Part, ShardStore
+from workloads.analysis.pipeline.success import Success, launched
 from workloads.analysis.pipeline.table_run import Search, WholeTable
 from workloads.analysis.table import Table
 from workloads.runtime import s3

@@ -23,16 +23,18 @@ from workloads.analysis.code_version import code_version
 from workloads.analysis.distributed.transport import choice as exchanges
 from workloads.analysis.distributed.transport.choice import Chosen
 from workloads.analysis.knn.pairs import PairBackend
-from workloads.analysis.outliers.result import AnomalyRecord, combined_digest
+from workloads.analysis.outliers.record import AnomalyRecord
+from workloads.analysis.outliers.result import combined_digest
 from workloads.analysis.outliers.score_files import ScoreFiles
 from workloads.analysis.pipeline import plan as plans
 from workloads.analysis.pipeline.outlier_stage import AnomalyStage
 from workloads.analysis.pipeline.partial_result import Found
-from workloads.analysis.pipeline.partials import Profiled, Success, digest_of
+from workloads.analysis.pipeline.partials import Profiled
 from workloads.analysis.pipeline.plan import Machine, ModePlan, Shape
 from workloads.analysis.pipeline.profile_stage import ProfileStage
 from workloads.analysis.pipeline.quantile_stage import QuantileStage
 from workloads.analysis.pipeline.run_metrics import Figures, SearchFigures, gathered
+from workloads.analysis.pipeline.success import Success, digest_of
 from workloads.analysis.progress import Progress, Stop
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table

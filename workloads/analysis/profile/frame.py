@@ -28,7 +28,7 @@ LARGEST_REST: Final = 2048.0
 _SAMPLED: Final = 4
 """Every fourth value says where to centre a column: with the worst of luck 1.7 standard deviations
 from the mean."""
-_SAMPLE_PARTIALS: Final = 64
+_SAMPLE_PARTIALS: Final = 16
 _SMALLEST, _LARGEST = -150, 200
 """Exponents of the largest value of a column whose fourth powers neither vanish nor overflow."""
 _CENTRE_BITS: Final = 12

@@ -12,6 +12,8 @@ numbers of at most 2^s. Products below 2^-3(s+1) of the largest are left out: 2^
 rows, q is not needed, and of the products not m l either: what is left out of each is less than
 2^-(3s+1) of the product of both columns' largest |y|, of either sign, and a row's part in the sum
 is small.
+
+A row of ones before the slices makes their sums of the same products.
 """
 
 from __future__ import annotations
@@ -34,29 +36,34 @@ from workloads.analysis.profile.frame import (
 from workloads.analysis.profile.moments import NOTHING, Integers, JointMoments, joint_of
 from workloads.analysis.profile.powers import FEW
 
-_TILE_VALUES: Final = 1 << 17
+_TILE_VALUES: Final = 1 << 18
 _SHORTEST, _LONGEST = 1024, 8192
 """Rows of a tile. Below, the matrix product gets slow."""
-_CUT_VALUES: Final = 1 << 15
-"""Of a tile that are cut into slices at a time by a processor, whose cache holds 256 KiB."""
-_APART: Final = 16
-"""Float64 between rows of slices in a processor's memory. Rows that begin a power of two apart
-would push one another out of its cache: a twelfth of the time of products."""
+_CUT_VALUES: Final = 1 << 16
+"""Of a tile that are cut into slices at a time by a processor: few enough for its cache, and so
+many that calls cost little beside the arithmetic."""
+_FEWER: Final = 16
+"""Rows that a tile has less than a power of two, so that its slices can lie without gaps. Columns
+that begin a power of two apart would push one another out of a processor's cache, a twelfth of the
+time of products; with gaps between them, cutting took half as long again.
+"""
 MOST_ROWS: Final = 1 << 16
 """That int64 sums can hold."""
 
 
 def tile_rows(columns: int) -> int:
-    """Rows of a tile: a power of two that follows from the number of columns alone."""
+    """Rows of a tile: a few less than a power of two that follows from the number of columns
+    alone.
+    """
     wanted = _TILE_VALUES // max(columns, 1)
-    return min(max(1 << (max(wanted, 1).bit_length() - 1), _SHORTEST), _LONGEST)
+    return min(max(1 << (max(wanted, 1).bit_length() - 1), _SHORTEST), _LONGEST) - _FEWER
 
 
 def slice_bits(rows: int) -> int:
-    """Bits of a slice for tiles of so many rows, a power of two: sums of as many products of two
-    slices stay within 2^53, up to which float64 holds every whole number.
+    """Bits of a slice for tiles of so many rows: sums of as many products of two slices stay within
+    2^53, up to which float64 holds every whole number.
     """
-    return (53 - (rows.bit_length() - 1)) // 2
+    return (53 - (rows - 1).bit_length()) // 2
 
 
 def adds(rows: int, columns: int, places: Integers) -> bool:
@@ -112,18 +119,16 @@ class JointSums:
         self._together = max(_CUT_VALUES // rows, 1) if cached else max(columns, 1)
         self._upload, self._download = upload, download
         self.bits = slice_bits(rows)
-        self._rest = empty((self._together, rows))
-        self._slices = empty((4 * columns, rows + (_APART if cached else 0)))
-        self._ones = upload(np.ones(rows))
+        self._rest = empty((self._together * rows,))
+        self._slices = empty(((4 * columns + 1) * rows,))
         self.reset()
 
     def reset(self) -> None:
         """Begin again."""
         columns = self._columns
-        self.products = self._upload(np.zeros((2 * columns, 2 * columns), np.int64))
-        self.low_products = self._upload(np.zeros((columns, columns), np.int64))
-        self.least_products = self._upload(np.zeros((columns, columns), np.int64))
-        self.sums = self._upload(np.zeros((4, columns), np.int64))
+        self.products = self._upload(np.zeros((2 * columns + 1, 2 * columns + 1), np.int64))
+        self.low_products = self._upload(np.zeros((columns + 1, columns), np.int64))
+        self.least_products = self._upload(np.zeros((columns + 1, columns), np.int64))
 
     def add(
         self, values: Array, rests: Mapping[int, Array], frame: Frame, *, careful: bool
@@ -138,19 +143,18 @@ class JointSums:
         """
         columns, rows = values.shape
         count = 4 if careful else 3
-        slices = self._slices[: count * columns, :rows]
-        high, middle, low, *least = parts = [
-            slices[start : start + columns] for start in range(0, count * columns, columns)
+        matrix = _rows_of(self._slices, 1 + count * columns, rows)
+        matrix[0] = 1.0
+        _, middle, low, *least = parts = [
+            matrix[start : start + columns] for start in range(1, 1 + count * columns, columns)
         ]
         self._cut(values, rests, frame, parts)
-        upper = slices[: 2 * columns]
+        summed_high, upper = matrix[: 1 + columns], matrix[: 1 + 2 * columns]
         self.products += _multiplied(upper, upper.T).astype(np.int64)
-        self.low_products += _multiplied(high, low.T).astype(np.int64)
+        self.low_products += _multiplied(summed_high, low.T).astype(np.int64)
         for one in least:
-            self.least_products += _multiplied(middle, low.T).astype(np.int64)
-            self.least_products += _multiplied(high, one.T).astype(np.int64)
-        sums = _multiplied(slices, self._ones[:rows]).astype(np.int64)
-        self.sums[:count] += sums.reshape(count, columns)
+            self.least_products[1:] += _multiplied(middle, low.T).astype(np.int64)
+            self.least_products += _multiplied(summed_high, one.T).astype(np.int64)
 
     def _cut(
         self, values: Array, rests: Mapping[int, Array], frame: Frame, parts: Sequence[Array]
@@ -163,7 +167,7 @@ class JointSums:
         for start in range(0, columns, self._together):
             some = slice(start, start + self._together)
             high, *lower = (part[some] for part in parts)
-            rest = self._rest[: len(high), :rows]
+            rest = _rows_of(self._rest, len(high), rows)
             np.multiply(scaled[some], scales[some], out=rest)
             np.rint(rest, out=high)
             rest -= high
@@ -182,9 +186,14 @@ class JointSums:
                     rest -= part
 
     def fetched(self) -> list[Integers]:
-        """The four sums, on the host."""
-        sums = (self.products, self.low_products, self.least_products, self.sums)
+        """The three sums, on the host; before the products of each, the sums of its columns."""
+        sums = (self.products, self.low_products, self.least_products)
         return [self._download(array) for array in sums]
+
+
+def _rows_of(memory: Array, count: int, length: int) -> Array:
+    """Its beginning as a matrix without gaps."""
+    return memory[: count * length].reshape(count, length)
 
 
 def _multiplied(left: Array, right: Array) -> Array:
@@ -201,20 +210,22 @@ def joint(
     what careful tiles added.
     """
     d, bits = places.size, parts[0].bits
-    products, low_products, least_products, sums = (
+    upper, low, least = (
         sum(some) for some in zip(*(part.fetched() for part in parts), strict=True)
     )
     if not careful:
-        least_products, sums[3] = np.zeros_like(least_products), 0
+        least = np.zeros_like(least)
     step = bits + 1
+    products, low_products, least_products = upper[1:, 1:], low[1:], least[1:]
     crossed = products[:d, d:] + products[:d, d:].T
     lowest = products[d:, d:] + low_products + low_products.T
     squares = (
         whole(products[:d, :d]) + whole(crossed).scaled(-step) + whole(lowest).scaled(-2 * step)
     )
     squares += whole(least_products + least_products.T).scaled(-3 * step)
-    total = whole(sums[0]) + whole(sums[1]).scaled(-step) + whole(sums[2]).scaled(-2 * step)
-    total += whole(sums[3]).scaled(-3 * step)
+    total = whole(upper[0, 1 : 1 + d]) + whole(upper[0, 1 + d :]).scaled(-step)
+    total += whole(low[0]).scaled(-2 * step)
+    total += whole(least[0]).scaled(-3 * step)
     mean = total / Double.of(np.full(d, float(rows)))
     apart = outer(total, total) / Double.of(np.full((d, d), float(rows)))
     unit = np.where(frame.spread == NOTHING, 0, frame.spread - bits)

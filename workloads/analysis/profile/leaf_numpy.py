@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -51,6 +52,11 @@ _MOST_TOGETHER: Final = 8
 _TURNS: Final = 4
 """Of each thread at least, where there are columns enough, so that all end at about the same
 time.
+"""
+
+_SHORTER: Final = 4
+"""By this the last tiles are shorter, for the same reason; products are exact in tiles of any
+length.
 """
 
 _Task = Callable[["_Worker"], None]
@@ -189,12 +195,15 @@ class NumpyProfile:
         for worker in self._workers:
             worker.begin(columns)
 
-        def tile(start: int, worker: _Worker) -> None:
-            here = {at: rest[start : start + size] for at, rest in tiles.rests.items()}
-            block = tiles.values[:, start : start + size]
-            worker.sums.add(block, here, tiles.frame, careful=careful)
+        def tile(start: int, stop: int, worker: _Worker) -> None:
+            here = {at: rest[start:stop] for at, rest in tiles.rests.items()}
+            worker.sums.add(tiles.values[:, start:stop], here, tiles.frame, careful=careful)
 
-        return [partial(tile, start) for start in range(0, rows if columns else 0, size)]
+        if not tiles.values.size:
+            return []
+        long = max(rows // size - len(self._workers), 0) * size
+        bounds = [*range(0, long, size), *range(long, rows, -(-size // _SHORTER)), rows]
+        return [partial(tile, start, stop) for start, stop in pairwise(bounds)]
 
     def _joint(
         self, tiles: _Tiles, places: Integers, *, careful: bool

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis.profile.double import Double
-from workloads.analysis.profile.folds import folded, folded_doubles, folded_exactly, total
+from workloads.analysis.profile.folds import folded, folded_doubles, total, total_of_many
 from workloads.analysis.profile.frame import Array, Frame
 from workloads.analysis.profile.moments import Floats
 
@@ -36,7 +36,7 @@ it.
 FEW: Final = 1 << 13
 """Rows of a unit that is worked on in `Double`."""
 _PARTIALS: Final = 2048
-"""To which float64 folds; from there on nothing is lost."""
+"""To which float64 folds; from there on nothing that matters is lost."""
 _BITS: Final = 35
 """Of the whole numbers: the sum of 2^16 stays within 2^52."""
 _TERMS: Final = 5
@@ -212,8 +212,7 @@ class _Column:
 
 def _added(found: list[_Column], columns: Columns) -> Sums:
     partials = np.concatenate([columns.download(column.partials) for column in found])
-    added = folded_exactly(partials)
-    each, terms = total(added.high, added.low), len(partials) // len(found)
+    each, terms = total_of_many(partials), len(partials) // len(found)
     second, third, fourth, pairs = (each[term::terms] for term in range(4))
     whole = Double.of(np.array([column.whole for column in found]))
     if terms == _TERMS:

@@ -26,11 +26,12 @@ from workloads.analysis.knn.block import Block
 from workloads.analysis.knn.pairs_numpy import NumpyPairs
 from workloads.analysis.outliers.full_search import FullSearch, UnitScores
 from workloads.analysis.progress import Progress, StoppedError
+from workloads.analysis.waiting import PollingComm
 
 K = 4
 ROWS = 30
 UNIT_BYTES = block_bytes(ROWS, 3) + state_bytes(ROWS, K)
-COMM = MPI.COMM_WORLD
+COMM = PollingComm(MPI.COMM_WORLD)
 
 
 @dataclass
@@ -219,7 +220,7 @@ def resumes(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
             ranks = int(rng.integers(1, COMM.size + 1))
             budget = UNIT_BYTES * (units if case % 2 else int(rng.integers(1, 4)))
             stop_after = int(rng.integers(2, 9))
-            comm = cast(MPI.Intracomm, COMM.Split(int(COMM.rank < ranks), COMM.rank))
+            comm = PollingComm(COMM.Split(int(COMM.rank < ranks), COMM.rank))
             done: tuple[Any, ...] = (None, {}, 0)
             if COMM.rank < ranks:
                 coordinator = Memory(comm, objects, stop_after)

@@ -15,8 +15,14 @@ from tests.workloads.analysis.conftest import Store
 from tests.workloads.analysis.launch.cluster import NODE, Cluster
 from tests.workloads.analysis.profile.serial import profile_of
 from tests.workloads.analysis.tables import run_of
+from tests.workloads.analysis.watched_server import after, put
 from workloads.analysis.launch.exit_codes import LaunchExit
-from workloads.variables import ENV_ANOMALY_MODE, ENV_ANOMALY_TOP
+from workloads.variables import (
+    ENV_ANOMALY_MODE,
+    ENV_ANOMALY_TOP,
+    ENV_CHECKPOINT_FLOOR_SECONDS,
+    ENV_NODE_MTBF_HOURS,
+)
 
 READY = (
     "import os; from mpi4py import MPI; c = MPI.COMM_WORLD; n = c.allreduce(1); print('rank',"
@@ -152,22 +158,19 @@ def test_sigterm_stops_the_job_and_a_killed_main_node_stops_its_children(make):
 def test_a_child_that_is_told_to_stop_lets_the_ranks_store_and_the_next_attempt_goes_on(
     make, store
 ):
-    values = np.random.default_rng(14).normal(size=(40, 5_000)).astype(np.float64)
-    run = store.put_table("told-to-stop", values, unit_rows=100)  # 50 units
+    values = np.random.default_rng(14).normal(size=(12, 3_000)).astype(np.float64)
+    run = store.put_table("told-to-stop", values, unit_rows=100)  # 30 units
     anomaly = {ENV_ANOMALY_MODE: "full", ENV_ANOMALY_TOP: "5"}
+    often = {ENV_CHECKPOINT_FLOOR_SECONDS: "0.1", ENV_NODE_MTBF_HOURS: "0.00001"}
     cluster = make()
     cluster.run = run
+    held = store.watch.await_moment(after(put("/query-"), put("/checkpoint.json")))
     for node in range(3):
-        cluster.start(node, ["-m", "workloads.analysis"], **anomaly)
-    started = time.monotonic()
-    while (
-        f"{run.checkpoints_prefix}checkpoint.json"
-        not in (keys := store.keys(run.checkpoints_prefix))
-        or len(keys) < 2
-    ):
-        assert time.monotonic() - started < 60, cluster.log(0)
-        time.sleep(0.05)
+        cluster.start(node, ["-m", "workloads.analysis"], **anomaly, **often)
+    assert held.reached.wait(60), cluster.log(0)
     cluster.processes[2].send_signal(signal.SIGTERM)
+    time.sleep(0.5)  # on its way to the ranks, which have most of their work before them
+    held.go_on(carried_out=True)
     assert cluster.wait(0) == LaunchExit.CHILD_LOST, cluster.log(
         0
     )  # the exit code that is worth a retry

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.workloads.analysis import mpirun_program
 from workloads.analysis.launch import address, mpirun, scratch, self_check
 from workloads.runtime.errors import StageError
 
@@ -48,7 +50,7 @@ def without_ssh(monkeypatch, tmp_path) -> None:
     assert shutil.which("ssh") is None
 
 
-def test_more_ranks_than_cores_on_a_node_without_ssh(without_ssh):
+def test_more_ranks_than_cores_on_a_node_without_ssh(without_ssh, tmp_path):
     ranks = len(os.sched_getaffinity(0)) + 1
     ended = subprocess.run(
         mpirun.on_one_node(ranks, (sys.executable, "-m", "mpi4py", "-c", COUNT)),
@@ -56,6 +58,7 @@ def test_more_ranks_than_cores_on_a_node_without_ssh(without_ssh):
             {
                 "PATH": os.environ["PATH"],
                 "HOME": os.environ.get("HOME", "/"),
+                "TMPDIR": str(tmp_path),
                 "OMPI_MCA_mpi_yield_when_idle": "1",
             }
         ),
@@ -67,6 +70,13 @@ def test_more_ranks_than_cores_on_a_node_without_ssh(without_ssh):
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert sorted(ended.stdout.splitlines()) == [f"rank {rank} of {ranks}" for rank in range(ranks)]
+
+
+def test_programs_of_the_tests_meet_no_session_of_another_start():
+    """Which a killed one leaves under its process id, for whichever has that id next."""
+    program = (sys.executable, "-S", "-c", "import os; print(os.listdir(os.environ['TMPDIR']))")
+    found = mpirun_program.run(1, program, environ={}, timeout_seconds=60)
+    assert len(ast.literal_eval(found)) == 1, found
 
 
 def over_nodes(hostfile: Path) -> list[str]:

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tests.workloads.analysis.profile.serial import leaf, profile_of
 from workloads.analysis.arrays import digest
 from workloads.analysis.profile import moments as moments_module
-from workloads.analysis.profile.joint import tile_rows
+from workloads.analysis.profile.joint import slice_bits, tile_rows
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.moments import Floats, Moments
 from workloads.analysis.profile.powers import FEW
@@ -93,6 +93,13 @@ def test_threads_change_no_bit(columns):
         with threadpool_limits(blas, "blas"):
             found.append(digest(leaf(values, threads).arrays()))
     assert len(set(found)) == 1
+
+
+def test_products_of_a_tile_are_whole_numbers_that_float64_holds() -> None:
+    for columns in (*range(1, 300), 1_000, 20_000):
+        rows = tile_rows(columns)
+        bits = slice_bits(rows)
+        assert rows * 4**bits <= 1 << 53 < rows * 4 ** (bits + 1), columns
 
 
 def test_gaps_are_skipped_per_column_and_complete_rows_counted():

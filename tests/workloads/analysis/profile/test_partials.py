@@ -10,7 +10,8 @@ import pytest
 from tests.workloads.analysis.profile.serial import leaf, profile_of, units_of
 from tests.workloads.analysis.tables import run_of
 from workloads.analysis.arrays import pack, unpack
-from workloads.analysis.pipeline.partials import Success, encode, load_profile
+from workloads.analysis.pipeline.partials import encode, load_profile
+from workloads.analysis.pipeline.success import Success
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.tree import NodeId, decompose, reduce_units
 from workloads.contract import ContractError

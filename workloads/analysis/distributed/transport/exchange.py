@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from workloads.analysis.waiting import poll
+
 Bytes = npt.NDArray[np.uint8]
 
 EXCHANGES: Final = ("host", "cuda-aware", "nccl")
@@ -83,7 +85,7 @@ class MpiTransfer:
 
     def wait(self) -> Message | None:
         """What came in."""
-        MPI.Request.Waitall(self._requests)
+        poll(self.progress_transfer)
         self._leaving = None
         return self._arriving
 
