@@ -1,5 +1,9 @@
-"""The Pulumi CLI is killed, or interrupted, at any moment of an `up` and of a `destroy`: the next
-one completes it.
+"""The Pulumi CLI is interrupted at any moment of an `up` and of a `destroy`, or killed in a
+`destroy`: the next one completes it.
+
+What a killed `up` was making is in AWS and not in the state, and where it has a given place (a
+route, a log group, a target) no later `up` can make it: it is taken in, or away, by hand, as
+docs/pulumi-cli.md says. No drill does that.
 """
 
 from __future__ import annotations
@@ -22,8 +26,8 @@ from tests.localcloud.inventory import inventory
 
 _LOG = logging.getLogger(__name__)
 STACK = "local"
-ROUNDS = 10
-"""Of an `up` and of a `destroy` each, for each signal."""
+TIMES = 20
+"""For each signal."""
 _TRIES = 3
 
 
@@ -75,17 +79,7 @@ class Site:
             if answer.code == 0:
                 return number
             _LOG.info("%s failed: %s", arguments[0], answer.out[-6000:])
-            if "Rule can't be deleted since it has targets" in answer.out:
-                self._remove_targets()
         raise AssertionError(answer.out[-3000:])
-
-    def _remove_targets(self) -> None:
-        """Of all rules: those are left that no state knows."""
-        events = self.cloud.client("events")
-        for rule in events.list_rules()["Rules"]:
-            targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-            if targets:
-                events.remove_targets(Rule=rule["Name"], Ids=[each["Id"] for each in targets])
 
 
 @pytest.fixture
@@ -109,8 +103,11 @@ def test_the_next_one_completes_it(site: Site, number: signal.Signals) -> None:
     longest = time.perf_counter() - began
     assert site.completed(destroy) == 1
     tries = []
-    for _ in range(ROUNDS):
+    for _ in range(TIMES // 2 if number == signal.SIGINT else TIMES):
         for arguments in (up, destroy):
+            if number == signal.SIGKILL and arguments is up:
+                assert site.completed(up) == 1
+                continue
             seconds = moments.uniform(1.5, longest)
             out = site.stopped(arguments, number, seconds)
             tries.append((arguments[0], round(seconds, 1), site.completed(arguments)))
