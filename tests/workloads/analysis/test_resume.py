@@ -18,7 +18,7 @@ from tests.workloads.analysis.conftest import MIDDLE, RESULTS
 from tests.workloads.analysis.killing import Attempts, kill_and_resume
 from tests.workloads.analysis.many import Job, analyse
 from tests.workloads.analysis.profile.serial import profile_of
-from tests.workloads.analysis.watched_server import Choice, Request, after, put
+from tests.workloads.analysis.watched_server import Choice, Request, after, counted, put
 from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
 from workloads.analysis.tree import NodeId
 from workloads.records import Manifest
@@ -89,7 +89,6 @@ def undisturbed(store, tmp_path_factory) -> Undisturbed:
     return Undisturbed(seed, tables, digests)
 
 
-INDEX = put("/checkpoint.json")
 DELETION = Request(method="POST", path=f"/{RESULTS}")
 Kill = tuple[int, Choice, bool]
 """Ranks; the request at which one of them is killed; whether it is carried out all the same."""
@@ -97,8 +96,8 @@ KILLS: dict[str, tuple[list[Kill], int]] = {
     "full": (
         [
             (3, put("/profile-"), False),
-            (2, after(put("/query-"), INDEX), False),  # stored, and not counted
-            (4, after(put("/found-"), INDEX), True),
+            (2, counted("query-"), False),  # stored, and not counted
+            (4, counted("found-"), True),
             (1, put("/checkpoints/scores-"), True),
             (3, put("/scores/unit-"), False),
             (2, put("/_SUCCESS.json"), False),
@@ -107,7 +106,7 @@ KILLS: dict[str, tuple[list[Kill], int]] = {
     ),
     "top": (
         [
-            (2, after(put("/pilots-"), INDEX), True),
+            (2, counted("pilots"), True),
             (4, put("/kept-"), False),
             (1, after(put("/_SUCCESS.json"), DELETION.__eq__), False),  # while it is cleared away
         ],
@@ -194,7 +193,9 @@ def test_a_profile_pass_goes_on_where_it_was_ended(store):
 
     for ranks, signal_number in ((2, signal.SIGKILL), (3, signal.SIGTERM)):
         before = frozenset(done)
-        attempts.end_at(ranks, after(put("/profile-"), INDEX), signal_number=signal_number)
+        attempts.end_at(
+            ranks, after(put("/profile-"), counted("profile-")), signal_number=signal_number
+        )
         done = units_of(attempts.checkpoint()["objects"])
         assert before < done < set(range(len(units)))
     assert "what it has is stored, and the next attempt goes on from there" in attempts.logs[-1]
@@ -223,7 +224,7 @@ def test_a_profile_pass_goes_on_where_it_was_ended(store):
 def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store, undisturbed):
     run = store.put_table("left-checkpoint", undisturbed.tables["full"], unit_rows=UNIT_ROWS)
     attempts = Attempts(store, run, FULL)
-    attempts.end_at(2, after(put("/query-"), INDEX))
+    attempts.end_at(2, counted("query-"))
     left = {key: store.get(RESULTS, key) for key in store.keys(attempts.run.checkpoints_prefix)}
     objects = attempts.checkpoint()["objects"]
     key = next(entry["key"] for name, entry in objects.items() if name.startswith("query-"))

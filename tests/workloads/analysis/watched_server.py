@@ -32,6 +32,7 @@ class Request:
     method: str
     path: str
     """`/bucket/key`."""
+    body: bytes = field(default=b"", compare=False, repr=False)
 
 
 Choice = Callable[[Request], bool]
@@ -41,6 +42,14 @@ Choice = Callable[[Request], bool]
 def put(part: str) -> Choice:
     """An object with this in its key is stored."""
     return lambda request: request.method == "PUT" and part in request.path
+
+
+def counted(part: str) -> Choice:
+    """An index is stored that has an object whose name begins so: others' objects may lie in S3
+    while rank 0 stores an index that does not know them yet.
+    """
+    is_index, name = put("/checkpoint.json"), f'"{part}'.encode()
+    return lambda request: is_index(request) and name in request.body
 
 
 def after(first: Choice, then: Choice) -> Choice:
@@ -94,10 +103,10 @@ class Watch:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """WSGI."""
-        request = Request(method=environ["REQUEST_METHOD"], path=environ["PATH_INFO"])
         # all of it, while there is somebody to send it
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
+        request = Request(method=environ["REQUEST_METHOD"], path=environ["PATH_INFO"], body=body)
         with self._lock:
             if request.method == "PUT":
                 self.stored.setdefault(request.path, set()).add(hashlib.sha256(body).hexdigest())
