@@ -313,6 +313,24 @@ def _images(account: Account) -> Iterator[Leftover]:
         )
 
 
+def _roles(account: Account) -> Iterator[Leftover]:
+    """Roles by name and tags: the tagging API has none (its guide, "Supported services", IAM)."""
+    wanted = set(account.tags.items())
+    for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/"):
+        name = role["RoleName"]
+        if not name.startswith(f"{account.prefix}-"):
+            continue
+        tags = account.client("iam").list_role_tags(RoleName=name)["Tags"]
+        if wanted <= {(tag["Key"], tag["Value"]) for tag in tags}:
+            yield Leftover(
+                kind="role",
+                name=role["Arn"],
+                why=_ALIVE,
+                costs=FREE,
+                remove=f"aws iam delete-role --role-name {name}",
+            )
+
+
 def _service_roles(account: Account) -> Iterator[Leftover]:
     """Service-linked roles, which belong to the account."""
     for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/aws-service-role/"):
@@ -335,6 +353,7 @@ LOOKS: Final[dict[str, Look]] = {
     "backups of tables": _backups,
     "ECS clusters of AWS Batch": _clusters,
     "AMIs": _images,
+    "roles": _roles,
     "service-linked roles": _service_roles,
 }
 """What is looked for -> how."""
