@@ -223,3 +223,17 @@ Prices are those of us-east-1 (2026-11).
 OTHER: Final = Kind(
     kind="resource", costs=f"{FREE} by itself", remove="delete it in the console of its service"
 )
+SERVICE_ROLES: Final = (
+    "AWSServiceRoleForBatch",
+    "AWSServiceRoleForEC2Spot",
+    "AWSServiceRoleForECS",
+    "AWSServiceRoleForAutoScaling",
+    "AWSServiceRoleForAmazonElasticFileSystem",
+    "AWSServiceRoleForAmazonFSx",
+    "AWSServiceRoleForBackup",
+    "AWSServiceRoleForFSxS3Access",
+    "AWSServiceRoleForImageBuilder",
+)
+"""Service-linked roles that AWS makes when the services are first used; the names of some have the
+resource's behind them.
+"""

@@ -34,6 +34,8 @@ def _rule(inputs: Inputs) -> str:
 
 
 _IDS: Final[Mapping[str, Callable[[Inputs], str]]] = {
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": lambda inputs: inputs["alarmName"],
+    "aws:cloudwatch/dashboard:Dashboard": lambda inputs: inputs["dashboardName"],
     "aws:cloudwatch/eventRule:EventRule": _rule,
     "aws:cloudwatch/eventTarget:EventTarget": lambda inputs: (
         f"{_bus(inputs)}-{inputs['rule']}-{inputs['targetId']}"

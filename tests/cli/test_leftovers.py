@@ -155,6 +155,13 @@ def _role(client: Callable[[str], Any]) -> str:
     return arn
 
 
+def _query(client: Callable[[str], Any]) -> str:
+    made = client("logs").put_query_definition(
+        name=f"{PROJECT}/dev/failed-runs", queryString="fields @message"
+    )
+    return str(made["queryDefinitionId"])
+
+
 def _topic(client: Callable[[str], Any]) -> str:
     tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
     return str(client("sns").create_topic(Name="orphan", Tags=tags)["TopicArn"])
@@ -172,6 +179,7 @@ def _topic(client: Callable[[str], Any]) -> str:
         (_cluster, "ECS cluster", "delete-cluster --cluster AWSBatch-environments-gpu-1234567-abc"),
         (_bucket, "bucket", "aws s3 rb --force s3://kept-results"),
         (_role, "role", "aws iam delete-role --role-name batch-reference-dev-notify-0a1b2"),
+        (_query, "saved query", "delete-query-definition --query-definition-id "),
         (_topic, "topic", "aws sns delete-topic --topic-arn arn:aws:sns:"),
         (_volume, "EBS volume", "delete-volume --volume-id vol-"),
         (_efs, "file system of EFS", "delete-file-system --file-system-id fs-"),

@@ -30,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 STACK: Final = "local"
 TIMES: Final = 10
 """For each signal and each command."""
+_PIECES: Final = 2
 _TRIES: Final = 3
 _UP: Final = ("up",)
 _DESTROY: Final = ("destroy", "--run-program")
@@ -171,16 +172,17 @@ def site(pulumi_folder: Path, tmp_path: Path) -> Iterator[Site]:
 
 @pytest.mark.drill
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_the_next_one_completes_it(site: Site, number: signal.Signals) -> None:
-    moments = Random(number)  # noqa: S311 - no secret
+@pytest.mark.parametrize("piece", range(_PIECES))
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill", "interrupt"])
+def test_the_next_one_completes_it(site: Site, number: signal.Signals, piece: int) -> None:
+    moments = Random(f"{number:d} {piece}")  # noqa: S311 - no secret
     longest = {}
     for arguments in (_UP, _DESTROY):
         began = time.perf_counter()
         assert site.completed(arguments) == 1
         longest[arguments] = time.perf_counter() - began
     tries = []
-    for _ in range(TIMES):
+    for _ in range(TIMES // _PIECES):
         for arguments in (_UP, _DESTROY):
             seconds = moments.uniform(0.3, 1.0) * longest[arguments]
             site.stopped(arguments, number, seconds)

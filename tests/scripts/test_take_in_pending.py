@@ -31,6 +31,7 @@ def _export(*pending: dict[str, Any], resources: tuple[dict[str, Any], ...] = ()
     ("kind", "inputs", "identity"),
     [
         ("aws:cloudwatch/logGroup:LogGroup", {"name": "/a"}, "/a"),
+        ("aws:cloudwatch/dashboard:Dashboard", {"dashboardName": "d"}, "d"),
         ("aws:cloudwatch/eventRule:EventRule", {"name": "r"}, "r"),
         ("aws:cloudwatch/eventRule:EventRule", {"name": "r", "eventBusName": "b"}, "b/r"),
         ("aws:cloudwatch/eventTarget:EventTarget", {"rule": "r", "targetId": "t"}, "default-r-t"),
