@@ -186,17 +186,18 @@ def test_the_next_one_completes_it(site: Site, number: signal.Signals, piece: in
         for arguments in (_UP, _DESTROY):
             seconds = moments.uniform(0.3, 1.0) * longest[arguments]
             site.stopped(arguments, number, seconds)
-            told = []
+            told, orphans = [], []
             if number == signal.SIGKILL:
                 site.unlock()
                 told = site.take_in()
+                orphans = site.orphans()
+                for orphan in orphans:
+                    site.remove(orphan)
             times = site.completed(arguments)
-            orphans = site.orphans()
-            for orphan in orphans:
-                site.remove(orphan)
             tries.append((arguments[0], round(seconds, 1), times, len(told), len(orphans)))
             _LOG.info("%s stopped after %s s: given %s times, %s told, %s orphans", *tries[-1])
             assert len(orphans) <= len(told), (told, orphans)
+            assert site.orphans() == []
             if arguments is _UP:
                 assert drift(site.cloud, site.real.state) == []
             else:
