@@ -64,6 +64,7 @@ def _wanted(arn: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> boo
         return False
     filters = params.get("TagFilters") or []
     return all(
-        each["Key"] in tags and (not each.get("Values") or tags[each["Key"]] in each["Values"])
+        key in tags and (not each.get("Values") or tags[key] in each["Values"])
         for each in filters
+        for key in [each.get("Key", "")]
     )

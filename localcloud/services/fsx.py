@@ -258,9 +258,10 @@ class Fsx:
         names = params.get("AssociationIds")
         if names:
             return {"Associations": [dict(self._association(name)) for name in names]}
-        wanted = {each["Name"]: each["Values"] for each in params.get("Filters") or []}.get(
-            "file-system-id"
-        )
+        asked = {each.get("Name"): each.get("Values") or [] for each in params.get("Filters") or []}
+        if None in asked:
+            raise _bad("A filter has no name")
+        wanted = asked.get("file-system-id")
         with self._lock:
             return {
                 "Associations": [

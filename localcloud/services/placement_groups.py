@@ -92,12 +92,12 @@ class PlacementGroups:
                 "strategy": "Strategy",
                 "state": "State",
                 "group-arn": "GroupArn",
-            }.get(condition["Name"])
+            }.get(condition.get("Name", ""))
             if member is None:
                 raise WireError(
-                    "InvalidParameterValue", f"The filter '{condition['Name']}' is invalid"
+                    "InvalidParameterValue", f"The filter '{condition.get('Name')}' is invalid"
                 )
-            groups = [group for group in groups if group[member] in condition["Values"]]
+            groups = [group for group in groups if group[member] in condition.get("Values", ())]
         return {"PlacementGroups": groups}
 
     def _delete(self, params: Params) -> Params:
