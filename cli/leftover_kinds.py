@@ -161,6 +161,55 @@ KINDS: Final[dict[str, Kind]] = {
             " aws batch delete-job-queue --job-queue {name}"
         ),
     ),
+    "events": Kind(
+        kind="rule of EventBridge",
+        costs=FREE,
+        remove="aws events delete-rule --name {name}",
+    ),
+    "sns": Kind(
+        kind="topic",
+        costs=f"{FREE} without messages",
+        remove="aws sns delete-topic --topic-arn {arn}",
+    ),
+    "iam:policy": Kind(
+        kind="managed policy",
+        costs=FREE,
+        remove="aws iam delete-policy --policy-arn {arn}",
+    ),
+    "iam:instance-profile": Kind(
+        kind="instance profile",
+        costs=FREE,
+        remove="aws iam delete-instance-profile --instance-profile-name {name}",
+    ),
+    "ec2:vpc": Kind(kind="VPC", costs=FREE, remove="aws ec2 delete-vpc --vpc-id {name}"),
+    "ec2:subnet": Kind(
+        kind="subnet", costs=FREE, remove="aws ec2 delete-subnet --subnet-id {name}"
+    ),
+    "ec2:route-table": Kind(
+        kind="route table",
+        costs=FREE,
+        remove="aws ec2 delete-route-table --route-table-id {name}",
+    ),
+    "ec2:internet-gateway": Kind(
+        kind="internet gateway",
+        costs=FREE,
+        remove="aws ec2 delete-internet-gateway --internet-gateway-id {name}",
+    ),
+    "ec2:security-group": Kind(
+        kind="security group",
+        costs=FREE,
+        remove="aws ec2 delete-security-group --group-id {name}",
+    ),
+    "ec2:launch-template": Kind(
+        kind="launch template",
+        costs=FREE,
+        remove="aws ec2 delete-launch-template --launch-template-id {name}",
+    ),
+    "batch:scheduling-policy": Kind(
+        kind="scheduling policy",
+        costs=FREE,
+        remove="aws batch delete-scheduling-policy --arn {arn}",
+    ),
     "cloudwatch": Kind(
         kind="alarm",
         costs="about $0.10 a month for a metric",
@@ -174,3 +223,17 @@ Prices are those of us-east-1 (2026-11).
 OTHER: Final = Kind(
     kind="resource", costs=f"{FREE} by itself", remove="delete it in the console of its service"
 )
+SERVICE_ROLES: Final = (
+    "AWSServiceRoleForBatch",
+    "AWSServiceRoleForEC2Spot",
+    "AWSServiceRoleForECS",
+    "AWSServiceRoleForAutoScaling",
+    "AWSServiceRoleForAmazonElasticFileSystem",
+    "AWSServiceRoleForAmazonFSx",
+    "AWSServiceRoleForBackup",
+    "AWSServiceRoleForFSxS3Access",
+    "AWSServiceRoleForImageBuilder",
+)
+"""Service-linked roles that AWS makes when the services are first used; the names of some have the
+resource's behind them.
+"""

@@ -16,27 +16,13 @@ from rich.text import Text
 from cli.check import hanging
 from cli.errors import CliError, ExitCode
 from cli.frame import print_json
-from cli.leftover_kinds import FREE, KINDS, OTHER
+from cli.leftover_kinds import FREE, KINDS, OTHER, SERVICE_ROLES
 from cli.preflight import account_of, clients
 from cli.stack_files import read
 from components.context import PROJECT_TAG, STACK_TAG
 from components.state_machines.machine import VENDED_LOGS
 from config.stack import NAMESPACE
 
-_SERVICE_ROLES: Final = (
-    "AWSServiceRoleForBatch",
-    "AWSServiceRoleForEC2Spot",
-    "AWSServiceRoleForECS",
-    "AWSServiceRoleForAutoScaling",
-    "AWSServiceRoleForAmazonElasticFileSystem",
-    "AWSServiceRoleForAmazonFSx",
-    "AWSServiceRoleForBackup",
-    "AWSServiceRoleForFSxS3Access",
-    "AWSServiceRoleForImageBuilder",
-)
-"""Service-linked roles that AWS makes when the services are first used; the names of some have the
-resource's behind them.
-"""
 _SHOWN: Final = 20
 """Most things of one kind that are printed; `--json` has all of them."""
 
@@ -313,10 +299,47 @@ def _images(account: Account) -> Iterator[Leftover]:
         )
 
 
+def _roles(account: Account) -> Iterator[Leftover]:
+    """Roles by name and tags: the tagging API has none (its guide, "Supported services", IAM)."""
+    wanted = set(account.tags.items())
+    for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/"):
+        name = role["RoleName"]
+        if not name.startswith(f"{account.prefix}-"):
+            continue
+        tags = account.client("iam").list_role_tags(RoleName=name)["Tags"]
+        if wanted <= {(tag["Key"], tag["Value"]) for tag in tags}:
+            yield Leftover(
+                kind="role",
+                name=role["Arn"],
+                why=_ALIVE,
+                costs=FREE,
+                remove=f"aws iam delete-role --role-name {name}",
+            )
+
+
+def _queries(account: Account) -> Iterator[Leftover]:
+    """Saved queries by name: they have no tags, and two may have one name."""
+    owned: dict[str, str] = {"queryDefinitionNamePrefix": f"{account.project}/{account.stack}/"}
+    while True:
+        answer = account.client("logs").describe_query_definitions(**owned)
+        for query in answer["queryDefinitions"]:
+            identity = query["queryDefinitionId"]
+            yield Leftover(
+                kind="saved query",
+                name=identity,
+                why=f"{_ALIVE} ({query['name']})",
+                costs=FREE,
+                remove=f"aws logs delete-query-definition --query-definition-id {identity}",
+            )
+        if "nextToken" not in answer:
+            return
+        owned["nextToken"] = answer["nextToken"]
+
+
 def _service_roles(account: Account) -> Iterator[Leftover]:
     """Service-linked roles, which belong to the account."""
     for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/aws-service-role/"):
-        if role["RoleName"].partition("_")[0] in _SERVICE_ROLES:
+        if role["RoleName"].partition("_")[0] in SERVICE_ROLES:
             yield Leftover(
                 kind="service-linked role",
                 name=role["RoleName"],
@@ -335,6 +358,8 @@ LOOKS: Final[dict[str, Look]] = {
     "backups of tables": _backups,
     "ECS clusters of AWS Batch": _clusters,
     "AMIs": _images,
+    "roles": _roles,
+    "saved queries": _queries,
     "service-linked roles": _service_roles,
 }
 """What is looked for -> how."""

@@ -143,6 +143,30 @@ def _lustre(client: Callable[[str], Any]) -> str:
     return str(made["FileSystem"]["ResourceARN"])
 
 
+def _role(client: Callable[[str], Any]) -> str:
+    iam, trust = client("iam"), '{"Version": "2012-10-17", "Statement": []}'
+    for stack in ("dev", "dev-2"):  # the name of one begins with that of the other
+        tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": stack}]
+        made = iam.create_role(
+            RoleName=f"{PROJECT}-{stack}-notify-0a1b2", AssumeRolePolicyDocument=trust, Tags=tags
+        )
+        if stack == "dev":
+            arn = str(made["Role"]["Arn"])
+    return arn
+
+
+def _query(client: Callable[[str], Any]) -> str:
+    made = client("logs").put_query_definition(
+        name=f"{PROJECT}/dev/failed-runs", queryString="fields @message"
+    )
+    return str(made["queryDefinitionId"])
+
+
+def _topic(client: Callable[[str], Any]) -> str:
+    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
+    return str(client("sns").create_topic(Name="orphan", Tags=tags)["TopicArn"])
+
+
 @pytest.mark.parametrize(
     ("plant", "kind", "remove"),
     [
@@ -154,6 +178,9 @@ def _lustre(client: Callable[[str], Any]) -> str:
         (_secret, "secret", "--force-delete-without-recovery --secret-id late"),
         (_cluster, "ECS cluster", "delete-cluster --cluster AWSBatch-environments-gpu-1234567-abc"),
         (_bucket, "bucket", "aws s3 rb --force s3://kept-results"),
+        (_role, "role", "aws iam delete-role --role-name batch-reference-dev-notify-0a1b2"),
+        (_query, "saved query", "delete-query-definition --query-definition-id "),
+        (_topic, "topic", "aws sns delete-topic --topic-arn arn:aws:sns:"),
         (_volume, "EBS volume", "delete-volume --volume-id vol-"),
         (_efs, "file system of EFS", "delete-file-system --file-system-id fs-"),
         (
