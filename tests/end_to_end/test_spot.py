@@ -52,7 +52,7 @@ class Market:
 
 
 MARKETS = [
-    pytest.param(Market(2.5, 1.0, 1_900), id="short"),
+    pytest.param(Market(2.0, 0.8, 40_000), id="short"),
     pytest.param(Market(90.0, 30.0, 3_000_000), id="drill", marks=pytest.mark.drill),
 ]
 
