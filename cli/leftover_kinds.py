@@ -14,7 +14,7 @@ class Kind:
     """A kind of resource as its ARN begins after the account."""
 
     kind: str
-    costs: str
+    costs: str = FREE
     remove: str
     """Command; `{name}` is the last part of the ARN, `{arn}` all of it."""
 
@@ -46,7 +46,6 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "elasticfilesystem:access-point": Kind(
         kind="access point of EFS",
-        costs=FREE,
         remove="aws efs delete-access-point --access-point-id {name}",
     ),
     "fsx:file-system": Kind(
@@ -56,7 +55,6 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "fsx:association": Kind(
         kind="link of FSx for Lustre to a bucket",
-        costs=FREE,
         remove="aws fsx delete-data-repository-association --association-id {name}",
     ),
     "backup:recovery-point": Kind(
@@ -104,7 +102,6 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "imagebuilder:image": Kind(
         kind="image of EC2 Image Builder",
-        costs=FREE,
         remove="aws imagebuilder delete-image --image-build-version-arn {arn}",
     ),
     "batch:compute-environment": Kind(
@@ -122,7 +119,6 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "batch:job-definition": Kind(
         kind="job definition",
-        costs=FREE,
         remove="aws batch deregister-job-definition --job-definition {arn}",
     ),
     "secretsmanager": Kind(
@@ -163,7 +159,6 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "events": Kind(
         kind="rule of EventBridge",
-        costs=FREE,
         remove="aws events delete-rule --name {name}",
     ),
     "sns": Kind(
@@ -173,41 +168,32 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "iam:policy": Kind(
         kind="managed policy",
-        costs=FREE,
         remove="aws iam delete-policy --policy-arn {arn}",
     ),
     "iam:instance-profile": Kind(
         kind="instance profile",
-        costs=FREE,
         remove="aws iam delete-instance-profile --instance-profile-name {name}",
     ),
-    "ec2:vpc": Kind(kind="VPC", costs=FREE, remove="aws ec2 delete-vpc --vpc-id {name}"),
-    "ec2:subnet": Kind(
-        kind="subnet", costs=FREE, remove="aws ec2 delete-subnet --subnet-id {name}"
-    ),
+    "ec2:vpc": Kind(kind="VPC", remove="aws ec2 delete-vpc --vpc-id {name}"),
+    "ec2:subnet": Kind(kind="subnet", remove="aws ec2 delete-subnet --subnet-id {name}"),
     "ec2:route-table": Kind(
         kind="route table",
-        costs=FREE,
         remove="aws ec2 delete-route-table --route-table-id {name}",
     ),
     "ec2:internet-gateway": Kind(
         kind="internet gateway",
-        costs=FREE,
         remove="aws ec2 delete-internet-gateway --internet-gateway-id {name}",
     ),
     "ec2:security-group": Kind(
         kind="security group",
-        costs=FREE,
         remove="aws ec2 delete-security-group --group-id {name}",
     ),
     "ec2:launch-template": Kind(
         kind="launch template",
-        costs=FREE,
         remove="aws ec2 delete-launch-template --launch-template-id {name}",
     ),
     "batch:scheduling-policy": Kind(
         kind="scheduling policy",
-        costs=FREE,
         remove="aws batch delete-scheduling-policy --arn {arn}",
     ),
     "cloudwatch": Kind(

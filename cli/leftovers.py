@@ -4,7 +4,7 @@ design.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, Final
@@ -65,6 +65,10 @@ class Account:
     def tags(self) -> dict[str, str]:
         """Tags of every resource of the stack."""
         return {PROJECT_TAG: self.project, STACK_TAG: self.stack}
+
+    def owns(self, tags: Iterable[Mapping[str, str]]) -> bool:
+        """Whether the tags of a thing, as most services list them, are those of the stack."""
+        return set(self.tags.items()) <= {(tag["Key"], tag["Value"]) for tag in tags}
 
     def pages(self, service: str, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
         """All items of a list operation. Raises botocore's errors."""
@@ -224,12 +228,11 @@ def _log_groups(account: Account) -> Iterator[Leftover]:
 
 def _secrets(account: Account) -> Iterator[Leftover]:
     """Secrets that wait for their deletion (Secrets Manager user guide, 7 to 30 days)."""
-    wanted = set(account.tags.items())
     for secret in account.pages(
         "secretsmanager", "list_secrets", "SecretList", IncludePlannedDeletion=True
     ):
-        tags = {(tag["Key"], tag["Value"]) for tag in secret.get("Tags", [])}
-        if wanted <= tags and (moment := secret.get("DeletedDate")) is not None:
+        owned = account.owns(secret.get("Tags", []))
+        if owned and (moment := secret.get("DeletedDate")) is not None:
             yield Leftover(
                 kind="secret",
                 name=secret["Name"],
@@ -301,13 +304,12 @@ def _images(account: Account) -> Iterator[Leftover]:
 
 def _roles(account: Account) -> Iterator[Leftover]:
     """Roles by name and tags: the tagging API has none (its guide, "Supported services", IAM)."""
-    wanted = set(account.tags.items())
     for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/"):
         name = role["RoleName"]
         if not name.startswith(f"{account.prefix}-"):
             continue
         tags = account.client("iam").list_role_tags(RoleName=name)["Tags"]
-        if wanted <= {(tag["Key"], tag["Value"]) for tag in tags}:
+        if account.owns(tags):
             yield Leftover(
                 kind="role",
                 name=role["Arn"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from moto.backends import get_backend
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 ACCOUNT_ID: Final = "123456789012"
 PARTITION: Final = "aws"
@@ -28,6 +29,10 @@ class Backends:
         if (service, scope) not in self._backends:
             self._backends[service, scope] = get_backend(service)[ACCOUNT_ID][scope]  # type: ignore[call-overload]
         return self._backends[service, scope]
+
+    def _state_machine_backend(self) -> Any:
+        # moto keeps what it runs apart from what it only stores
+        return stepfunctions_parser_backends[ACCOUNT_ID][self.region]
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource of this account and region."""

@@ -16,7 +16,6 @@ from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.config import default_user_config
 from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import reset_model_data
-from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from localcloud.moto.answers import complete_answers
 from localcloud.moto.backends import ACCOUNT_ID, PARTITION
@@ -281,8 +280,7 @@ class AwsState(Identities, Ec2, Efs, LogGroups, Tags):
         return {each.get("Sid", "") for each in self.function_policy(function)["Statement"]}
 
     def _state_machines(self) -> list[Any]:
-        # moto keeps what it runs apart from what it only stores
-        return list(stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines)
+        return list(self._state_machine_backend().state_machines)
 
     def running_executions(self) -> list[Any]:
         """Moto's objects of the executions of state machines that have not ended."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from moto.stepfunctions.parser.models import stepfunctions_parser_backends
-
-from localcloud.moto.backends import ACCOUNT_ID, PARTITION, Backends
+from localcloud.moto.backends import PARTITION, Backends
 
 BORN_WITHOUT_TAGS: Final = {
     # service, operation -> parameter with the name
@@ -36,8 +34,7 @@ class Tags(Backends):
             backend = self._global(service)
             return backend, name in backend.buckets, f"arn:{PARTITION}:s3:::{name}"
         if service == "stepfunctions":
-            # moto keeps what it runs apart from what it only stores
-            backend = stepfunctions_parser_backends[ACCOUNT_ID][self.region]
+            backend = self._state_machine_backend()
             arn = self.arn("states", f"stateMachine:{name}")
             return backend, any(each.arn == arn for each in backend.state_machines), arn
         backend = self._regional(service)

@@ -4,9 +4,7 @@ deletions, in the right order.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -191,76 +189,6 @@ def test_a_change_that_is_not_modelled_is_refused(tmp_path: Path) -> None:
     kept = run(tmp_path / "b", key.format("not-modelled-1"))
     error = failure(tmp_path / "b", key.format("not-modelled-2"), previous=kept.state)
     assert "changes and deletion of aws:kms/alias:Alias are not modelled" in str(error)
-
-
-HOOKED = """
-    from pathlib import Path
-
-    calls = Path(__file__).with_name("calls.txt")
-
-
-    def note(text):
-        calls.write_text((calls.read_text() if calls.exists() else "") + text + "\\n")
-
-
-    def failed(args):
-        note(f"{{args.failed_operation}} {{len(args.errors)}} {{args.old_outputs['bucket'] == args.id}}")
-        return args.failed_operation == "delete" and len(args.errors) < 3
-
-
-    def told(kind):
-        def hook(args):
-            note(f"{{kind}} {{args.old_inputs['tags']}} {{(args.new_inputs or {{}}).get('tags')}}")
-
-        return pulumi.ResourceHook(kind, hook)
-
-
-    hooks = pulumi.ResourceHookBinding(
-        before_update=[told("before update")],
-        after_update=[told("after update")],
-        before_delete=[told("before delete")],
-        after_delete=[told("after delete")],
-        on_error=[pulumi.ErrorHook("failed", failed)],
-    )
-    {bucket}
-"""
-
-
-def _bucket(tags: dict[str, Any]) -> str:
-    return (
-        f'aws.s3.Bucket("hooked", tags={json.dumps(tags)},'
-        " opts=pulumi.ResourceOptions(hooks=hooks))"
-    )
-
-
-def test_hooks_run_around_updates_and_deletions_and_have_them_tried_again(tmp_path: Path) -> None:
-    first = run(tmp_path, HOOKED.format(bucket=_bucket({"a": "1"})))
-    second = run(tmp_path, HOOKED.format(bucket=_bucket({"a": "2"})), previous=first.state)
-    aws_client()("s3").put_object(
-        Bucket=first.resource("aws:s3/bucket:Bucket", "hooked").id, Key="full", Body=b"x"
-    )
-    error = failure(tmp_path, HOOKED.format(bucket=""), previous=second.state)
-    (words,) = [each.message for each in error.failures]
-    assert words.startswith("s3:DeleteBucket answered BucketNotEmpty: ")  # the CLI's words
-    assert "hooked': not deleted: s3:DeleteBucket" in str(error)
-    told = (tmp_path / "calls.txt").read_text().splitlines()
-    assert told == [
-        "before update {'a': '1'} {'a': '2'}",
-        "after update {'a': '1'} {'a': '2'}",
-        "before delete {'a': '2'} None",
-        "delete 1 True",
-        "delete 2 True",
-        "delete 3 True",
-    ]
-    unregistered = failure(tmp_path, "pass", previous=second.state)
-    (words,) = [each.message for each in unregistered.failures]
-    assert words.startswith('hook "before delete" was not registered')  # the CLI's words
-    assert "the program has to register it" in words
-    forbidden = HOOKED.replace(
-        "def hook(args):", "def hook(args):\n            raise OSError('no')"
-    )
-    stopped = failure(tmp_path, forbidden.format(bucket=""), previous=second.state)
-    assert [each.message for each in stopped.failures] == ['before hook "before delete" failed: no']
 
 
 @pytest.mark.parametrize("given", ["deep.path", "list[0]"])

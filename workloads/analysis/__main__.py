@@ -4,7 +4,6 @@ them.
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -81,5 +80,4 @@ def details(found: Success) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    gc.freeze()  # what is loaded lives as long as the process, and need not be looked at again
     sys.exit(run_stage("analysis", main))

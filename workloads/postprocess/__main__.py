@@ -1,12 +1,10 @@
 """`python -m workloads.postprocess`: the command of the postprocess job."""
 
-import gc
 import sys
 
 from workloads.postprocess.stage import Postprocess
 from workloads.runtime.stage import run_stage
 
 if __name__ == "__main__":
-    gc.freeze()  # what is loaded lives as long as the process, and need not be looked at again
     stage = Postprocess()
     sys.exit(run_stage("postprocess", stage.prepare, then=stage.finish))
