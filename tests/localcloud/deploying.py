@@ -4,6 +4,7 @@ the spot.
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -73,6 +74,9 @@ def write_program(
     below `config:`.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Python takes kept bytecode for its source's where second and size are the same.
+    for kept in folder.rglob("__pycache__"):
+        shutil.rmtree(kept)
     (folder / "Pulumi.yaml").write_text("name: demo\nruntime: python\n")
     (folder / "Pulumi.dev.yaml").write_text(f"config:\n  aws:region: {REGION}\n{config}")
     (folder / "__main__.py").write_text(HEADER + dedent(body).lstrip("\n"))
