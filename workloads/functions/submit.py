@@ -129,7 +129,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         log("claim lost", run_id=run.run_id, reason=str(error))
         return {"outcome": "claim lost", "run_id": run.run_id, "state_key": run.state_key}
     except (ClientError, BotoCoreError) as error:
-        # it is delivered again: that one may go on as soon as ListJobs shows what this one submitted
+        # the next delivery may go on as soon as ListJobs shows what this one has submitted
         settle = 0.0 if _refused(error) else _SETTLE_SECONDS
         states.shorten(outcome, expires_ms=_now_ms() + int(settle * 1000))
         if _FORBIDDEN in str(error):

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 _SDK: Final = "pulumi_aws"
 _EAGER: Final = f"{_SDK}.config"

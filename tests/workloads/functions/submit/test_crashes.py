@@ -201,16 +201,14 @@ def test_the_next_delivery_waits_for_list_jobs_only_where_a_job_may_be_unwritten
     world, monkeypatch, status, operation, waits
 ):
     submitted: Callable[..., dict[str, str]] = world.submit_job
+    answer: Any = {
+        "Error": {"Code": "Any", "Message": "no"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
 
     def refused(**request: Any) -> dict[str, str]:
         if len(world.jobs) == 1:
-            raise ClientError(
-                {
-                    "Error": {"Code": "Any", "Message": "no"},
-                    "ResponseMetadata": {"HTTPStatusCode": status},
-                },  # type: ignore[typeddict-item]
-                operation,
-            )
+            raise ClientError(answer, operation)
         return submitted(**request)
 
     monkeypatch.setattr(world, "submit_job", refused)
