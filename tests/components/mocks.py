@@ -22,6 +22,7 @@ from typing import Any
 
 from pulumi.runtime import run_in_stack, set_all_config, settings
 
+from localcloud.deployment import source_positions
 from localcloud.deployment.deploy import DeploymentError
 from localcloud.deployment.engine import Engine, Resource
 from localcloud.deployment.provider import Provider, ProviderError
@@ -306,6 +307,7 @@ def deploy(
     Raises DeploymentError where a resource failed, or whatever the program itself raised. With
     `preview` nothing is created and what AWS would decide is unknown, as in `pulumi preview`.
     """
+    source_positions.hasten()
     provider = MockProvider(preview=preview)
     engine = Engine(project=PROJECT, stack=stack, program=_ROOT, provider=provider, preview=preview)
 
