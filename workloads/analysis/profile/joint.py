@@ -19,6 +19,7 @@ A row of ones before the slices makes their sums of the same products.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -85,7 +86,7 @@ def heavy(frame: Frame, squares: Floats) -> bool:
 
 def squares_of(parts: Sequence[JointSums], frame: Frame) -> Floats:
     """(d',) sums of y^2 to a few digits, the same however the tiles were shared."""
-    added = np.sum([part.squares() for part in parts], axis=0).astype(np.float64)
+    added = reduce(np.add, (part.squares() for part in parts)).astype(np.float64)
     found: Floats = np.ldexp(added, 2 * _unit(frame, parts[0].bits))
     return found
 
