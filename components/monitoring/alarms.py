@@ -13,6 +13,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component
 from components.monitoring.alarm_forms import FLOODS, Flood, Rule
 from components.monitoring.alarm_rules import AlarmsArgs, rules_of
@@ -33,7 +34,7 @@ class Alarms(Component):
         self._args = args
         rules = list(rules_of(args))
         made = {rule.label: self._alarm(f"{name}-{rule.label}", rule) for rule in rules}
-        self.arns = {label: alarm.arn for label, alarm in made.items()}
+        self.arns = {label: arn_of(alarm, args.context) for label, alarm in made.items()}
         for label, flood in FLOODS.items():
             names = [made[rule.label].name for rule in rules if rule.flood == label]
             if names:
@@ -85,4 +86,4 @@ class Alarms(Component):
             tags=self._args.context.tags,
             opts=self.child(),
         )
-        return alarm.arn
+        return arn_of(alarm, self._args.context)
