@@ -45,12 +45,14 @@ def tell(outputs: dict[str, Any], told: Mapping[str, Any]) -> None:
 
 
 def undecided(token: str) -> dict[str, Any]:
-    """The outputs that the real provider always has, as it has them before AWS has said anything.
+    """The outputs that AWS alone decides, as the real provider has them before AWS has said so.
 
     A preview that shows what is and what will be, as the CLI does of a replacement that the engine
     alone demands, would else say that they go.
     """
-    return {name: UNKNOWN for name, _ in _always_present(token)}
+    schema = resource_schema(token)
+    inputs = schema.inputs if schema is not None else {}
+    return {name: UNKNOWN for name, _ in _always_present(token) if name not in inputs}
 
 
 def mark_unmodelled(token: str, logical: str, outputs: dict[str, Any]) -> None:
