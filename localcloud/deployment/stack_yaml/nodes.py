@@ -122,7 +122,7 @@ def _unreadable(data: bytes, error: yaml.reader.ReaderError) -> YamlError:
 
 class _Scanner(yaml.SafeLoader):
     # those of yaml.v3 (its scannerc.go), which knows no `\/`, and `\'`
-    ESCAPE_REPLACEMENTS = {  # noqa: RUF012 - an attribute of PyYAML's class
+    ESCAPE_REPLACEMENTS = {  # type: ignore[misc]  # noqa: RUF012 - an attribute of PyYAML's class
         **{key: text for key, text in yaml.SafeLoader.ESCAPE_REPLACEMENTS.items() if key != "/"},
         "'": "'",
     }
