@@ -127,9 +127,8 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
 
     # jobs that wait: EC2 has no machines
     cloud.batch.withhold_capacity("*")
-    for stage in ("preprocess", "preprocess", "analysis", "analysis"):
-        watched.submit(stage, ["sleep", "300"])
-    cloud.batch.advance(61)
+    stages = ("preprocess", "preprocess", "analysis", "analysis")
+    watched.let_wait(1, *(watched.submit(stage, ["sleep", "300"]) for stage in stages))
     watched.wait(
         "ALARM", *(f"{what}-{queue}" for what in ("stuck", "deep") for queue in queues), "full"
     )

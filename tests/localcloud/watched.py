@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.cloud import LocalCloud
-from tests.localcloud.conftest import until
+from tests.localcloud.conftest import PATIENCE, until
 from workloads import metrics
 
 RUN = "20260131-sales-0123456789ab"
@@ -106,9 +106,32 @@ class Watched:
         )
         return str(job["jobId"])
 
-    def end_all(self) -> None:
+    def let_wait(self, minutes: float, *jobs: str) -> None:
+        """The clock goes on when all of these are RUNNABLE: from then on they count as waiting."""
         batch = self.cloud.client("batch")
-        for queue in self.outputs["queues"].values():
-            for status in metrics.QUEUE_STATES:
-                for job in batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]:
-                    batch.terminate_job(jobId=job["jobId"], reason="the test goes on")
+
+        def waiting() -> bool:
+            found = batch.describe_jobs(jobs=list(jobs))["jobs"]
+            return {each["status"] for each in found} == {"RUNNABLE"}
+
+        until(waiting, what="jobs that wait")
+        self.cloud.batch.advance(60 * minutes + 1)
+
+    def end_all(self) -> None:
+        """Returns when no queue has a job any more, and nobody is looking at one: what is seen late
+        would count in the next period.
+        """
+        batch = self.cloud.client("batch")
+
+        def left() -> list[str]:
+            return [
+                job["jobId"]
+                for queue in self.outputs["queues"].values()
+                for status in metrics.QUEUE_STATES
+                for job in batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]
+            ]
+
+        for job in left():
+            batch.terminate_job(jobId=job, reason="the test goes on")
+        until(lambda: not left(), what="jobs that end")
+        assert self.cloud.pending.settle(PATIENCE)
