@@ -16,7 +16,9 @@ from rich.text import Text
 from cli.check import hanging
 from cli.errors import CliError, ExitCode
 from cli.frame import print_json
+from cli.leftover_going import GOING
 from cli.leftover_kinds import FREE, KINDS, OTHER, SERVICE_ROLES
+from cli.leftover_ties import TIES, ties_of_role
 from cli.preflight import account_of, clients
 from cli.stack_files import read
 from components.context import PROJECT_TAG, STACK_TAG
@@ -124,69 +126,27 @@ def _costly(leftover: Leftover) -> bool:
     return not leftover.costs.startswith(FREE)
 
 
-_LOOKED_FOR: Final = ("logs:log-group", "ec2:image")
-"""Kinds that are looked for by themselves."""
 _ALIVE: Final = "was not deleted: protected, retained, or the deletion failed"
 
 
 def _tagged(account: Account) -> Iterator[Leftover]:
     """Resources with the stack's tags, as the Resource Groups Tagging API knows them."""
     filters = [{"Key": key, "Values": [value]} for key, value in account.tags.items()]
-    for item in account.pages(
+    items = account.pages(
         "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=filters
-    ):
-        arn = item["ResourceARN"]
-        service, kind, _ = _parts(arn)
-        going = _GOING.get(f"{service}:{kind}") or _GOING.get(service)
-        if f"{service}:{kind}" not in _LOOKED_FOR and not (going and going(account, arn)):
-            yield _of_arn(arn)
-
-
-def _nat_gateway_is_gone(account: Account, arn: str) -> bool:
-    found = account.client("ec2").describe_nat_gateways(NatGatewayIds=[arn.rsplit("/", 1)[-1]])
-    return all(one["State"] in {"deleting", "deleted"} for one in found["NatGateways"])
-
-
-def _instance_is_gone(account: Account, arn: str) -> bool:
-    found = account.client("ec2").describe_instances(InstanceIds=[arn.rsplit("/", 1)[-1]])
-    return all(
-        one["State"]["Name"] in {"shutting-down", "terminated"}
-        for reservation in found["Reservations"]
-        for one in reservation["Instances"]
     )
+    order = [*KINDS, None]
+    found = [(_key(item["ResourceARN"]), item["ResourceARN"]) for item in items]
+    for key, arn in sorted(found, key=lambda each: order.index(each[0])):
+        going = GOING.get(key or "")
+        if not _looked_for(arn) and not (going and going(account.client, arn)):
+            yield _of_arn(account, key, arn)
 
 
-def _secret_waits(account: Account, arn: str) -> bool:
-    found = account.client("secretsmanager").describe_secret(SecretId=arn)
-    return "DeletedDate" in found
-
-
-def _key_waits(account: Account, arn: str) -> bool:
-    found = account.client("kms").describe_key(KeyId=arn)
-    return bool(found["KeyMetadata"]["KeyState"] == "PendingDeletion")
-
-
-def _definition_is_inactive(account: Account, arn: str) -> bool:
-    found = account.client("batch").describe_job_definitions(jobDefinitions=[arn])
-    return all(one["status"] == "INACTIVE" for one in found["jobDefinitions"])
-
-
-def _job_has_ended(account: Account, arn: str) -> bool:
-    found = account.client("batch").describe_jobs(jobs=[arn.partition(":job/")[2]])
-    return all(one["status"] in {"SUCCEEDED", "FAILED"} for one in found["jobs"])
-
-
-_GOING: Final[dict[str, Callable[[Account, str], bool]]] = {
-    "batch:job": _job_has_ended,
-    "batch:job-definition": _definition_is_inactive,
-    "ec2:natgateway": _nat_gateway_is_gone,
-    "ec2:instance": _instance_is_gone,
-    "secretsmanager": _secret_waits,
-    "kms": _key_waits,
-}
-"""Kinds that the tagging API still names for a while after their deletion -> whether one is
-deleted.
-"""
+def _looked_for(arn: str) -> bool:
+    """Whether it is of a kind that is looked for by itself."""
+    service, kind, _ = _parts(arn)
+    return (service, kind) in {("logs", "log-group"), ("ec2", "image")}
 
 
 def _parts(arn: str) -> tuple[str, str, list[str]]:
@@ -196,15 +156,22 @@ def _parts(arn: str) -> tuple[str, str, list[str]]:
     return service, parts[0], parts
 
 
-def _of_arn(arn: str) -> Leftover:
-    service, kind, parts = _parts(arn)
-    known = KINDS.get(f"{service}:{kind}") or KINDS.get(service) or OTHER
+def _key(arn: str) -> str | None:
+    """The kind of a resource as KINDS has it; None where that has none."""
+    service, kind, _ = _parts(arn)
+    return next((key for key in (f"{service}:{kind}", service) if key in KINDS), None)
+
+
+def _of_arn(account: Account, key: str | None, arn: str) -> Leftover:
+    known, parts = KINDS[key] if key else OTHER, _parts(arn)[2]
+    ties = TIES[key](account.client, arn) if key in TIES else ()
+    remove = known.remove.format(name=parts[-1], path="/".join(parts[1:]), arn=arn)
     return Leftover(
         kind=known.kind,
         name=arn,
         why=_ALIVE,
         costs=known.costs,
-        remove=known.remove.format(name=parts[-1], path="/".join(parts[1:]), arn=arn),
+        remove=" && ".join((*ties, remove)),
     )
 
 
@@ -315,7 +282,12 @@ def _roles(account: Account) -> Iterator[Leftover]:
                 name=role["Arn"],
                 why=_ALIVE,
                 costs=FREE,
-                remove=f"aws iam delete-role --role-name {name}",
+                remove=" && ".join(
+                    (
+                        *ties_of_role(account.client, name),
+                        f"aws iam delete-role --role-name {name}",
+                    )
+                ),
             )
 
 
