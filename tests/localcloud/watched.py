@@ -106,21 +106,22 @@ class Watched:
         )
         return str(job["jobId"])
 
-    def let_wait(self, minutes: float, *jobs: str) -> None:
-        """The clock goes on when all of these are RUNNABLE: from then on they count as waiting."""
+    def let_wait(self, *jobs: str) -> None:
+        """A minute passes, when each of these runs or has found no room, and nobody is looking at
+        one: what is seen late would count in the next period, and what waits counts from then on.
+        """
         batch = self.cloud.client("batch")
 
-        def waiting() -> bool:
+        def placed() -> bool:
             found = batch.describe_jobs(jobs=list(jobs))["jobs"]
-            return {each["status"] for each in found} == {"RUNNABLE"}
+            return {each["status"] for each in found} <= {"RUNNABLE", "RUNNING"}
 
-        until(waiting, what="jobs that wait")
-        self.cloud.batch.advance(60 * minutes + 1)
+        until(placed, what="jobs that run or wait")
+        assert self.cloud.pending.settle(PATIENCE)
+        self.cloud.batch.advance(61)
 
     def end_all(self) -> None:
-        """Returns when no queue has a job any more, and nobody is looking at one: what is seen late
-        would count in the next period.
-        """
+        """Returns when no queue has a job any more, and nobody is looking at one (see let_wait)."""
         batch = self.cloud.client("batch")
 
         def left() -> list[str]:
