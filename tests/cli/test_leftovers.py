@@ -213,7 +213,9 @@ def test_what_may_not_be_looked_at_is_said(clouds, monkeypatch) -> None:
 
     monkeypatch.setattr(leftovers, "clients", lambda *_: client)
     out = Console(file=io.StringIO(), width=100)
-    assert leftovers.show(out, "dev", endpoint_url="", as_json=False) is ExitCode.NOT_READY
+    assert (
+        leftovers.show(out, "dev", state=None, endpoint_url="", as_json=False) is ExitCode.NOT_READY
+    )
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert "not looked for" in text
     assert "ListClusters" in text
@@ -222,7 +224,7 @@ def test_what_may_not_be_looked_at_is_said(clouds, monkeypatch) -> None:
 def test_json_has_everything(clouds, monkeypatch, capsys) -> None:
     cloud, _ = clouds
     monkeypatch.setattr(leftovers, "clients", lambda *_: cloud.client)
-    leftovers.show(Console(file=io.StringIO()), "dev", endpoint_url="", as_json=True)
+    leftovers.show(Console(file=io.StringIO()), "dev", state=None, endpoint_url="", as_json=True)
     document = validated("leftovers", capsys.readouterr().out)
     assert document["stack"] == "dev"
     assert all(

@@ -17,6 +17,8 @@ class Kind:
     costs: str = FREE
     remove: str
     """Command; `{name}` is the last part of the ARN, `{arn}` all of it."""
+    by_services: bool = False
+    """Whether AWS's services make it for a stack that stands."""
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -39,10 +41,7 @@ KINDS: Final[dict[str, Kind]] = {
     "elasticfilesystem:file-system": Kind(
         kind="file system of EFS",
         costs="its files, about $0.30 a GB a month",
-        remove=(
-            "delete its mount targets (aws efs describe-mount-targets --file-system-id {name},"
-            " aws efs delete-mount-target) && aws efs delete-file-system --file-system-id {name}"
-        ),
+        remove="aws efs delete-file-system --file-system-id {name}",
     ),
     "elasticfilesystem:access-point": Kind(
         kind="access point of EFS",
@@ -64,6 +63,7 @@ KINDS: Final[dict[str, Kind]] = {
             "aws backup delete-recovery-point --recovery-point-arn {arn}"
             " --backup-vault-name aws/efs/automatic-backup-vault"
         ),
+        by_services=True,
     ),
     "ecr": Kind(
         kind="image repository",
@@ -89,21 +89,39 @@ KINDS: Final[dict[str, Kind]] = {
         kind="instance",
         costs="its price by the hour",
         remove="aws ec2 terminate-instances --instance-ids {name}",
+        by_services=True,
     ),
     "ec2:volume": Kind(
         kind="EBS volume",
         costs="about $0.08 a GB a month",
         remove="aws ec2 delete-volume --volume-id {name}",
+        by_services=True,
     ),
     "ec2:snapshot": Kind(
         kind="EBS snapshot",
         costs="about $0.05 a GB a month",
         remove="aws ec2 delete-snapshot --snapshot-id {name}",
+        by_services=True,
     ),
     "imagebuilder:image": Kind(
         kind="image of EC2 Image Builder",
         remove="aws imagebuilder delete-image --image-build-version-arn {arn}",
     ),
+    **{
+        f"imagebuilder:{kind}": Kind(
+            kind=f"{words} of EC2 Image Builder",
+            remove=f"aws imagebuilder delete-{kind} --{argument}-arn {{arn}}",
+        )
+        for kind, words, argument in (
+            ("component", "component", "component-build-version"),
+            ("distribution-configuration", "distribution", "distribution-configuration"),
+            ("image-pipeline", "pipeline", "image-pipeline"),
+            ("image-recipe", "recipe", "image-recipe"),
+            ("infrastructure-configuration", "infrastructure", "infrastructure-configuration"),
+            ("lifecycle-policy", "lifecycle policy", "lifecycle-policy"),
+        )
+    },
+    "ssm": Kind(kind="parameter", remove="aws ssm delete-parameter --name /{path}"),
     "batch:compute-environment": Kind(
         kind="compute environment",
         costs="its instances, while they run",
@@ -116,6 +134,7 @@ KINDS: Final[dict[str, Kind]] = {
         kind="job",
         costs="its instances, while it runs",
         remove="aws batch terminate-job --reason destroyed --job-id {name}",
+        by_services=True,
     ),
     "batch:job-definition": Kind(
         kind="job definition",
@@ -166,14 +185,6 @@ KINDS: Final[dict[str, Kind]] = {
         costs=f"{FREE} without messages",
         remove="aws sns delete-topic --topic-arn {arn}",
     ),
-    "iam:policy": Kind(
-        kind="managed policy",
-        remove="aws iam delete-policy --policy-arn {arn}",
-    ),
-    "iam:instance-profile": Kind(
-        kind="instance profile",
-        remove="aws iam delete-instance-profile --instance-profile-name {name}",
-    ),
     "ec2:vpc": Kind(kind="VPC", remove="aws ec2 delete-vpc --vpc-id {name}"),
     "ec2:subnet": Kind(kind="subnet", remove="aws ec2 delete-subnet --subnet-id {name}"),
     "ec2:route-table": Kind(
@@ -187,6 +198,10 @@ KINDS: Final[dict[str, Kind]] = {
     "ec2:security-group": Kind(
         kind="security group",
         remove="aws ec2 delete-security-group --group-id {name}",
+    ),
+    "ec2:placement-group": Kind(
+        kind="placement group",
+        remove="aws ec2 delete-placement-group --group-name {name}",
     ),
     "ec2:launch-template": Kind(
         kind="launch template",
@@ -209,6 +224,10 @@ Prices are those of us-east-1 (2026-11).
 OTHER: Final = Kind(
     kind="resource", costs=f"{FREE} by itself", remove="delete it in the console of its service"
 )
+MADE_BY_SERVICES: Final = frozenset(
+    {OTHER.kind, *(kind.kind for kind in KINDS.values() if kind.by_services)}
+)
+"""Kinds, as they are called, of things that the program does not make."""
 SERVICE_ROLES: Final = (
     "AWSServiceRoleForBatch",
     "AWSServiceRoleForEC2Spot",

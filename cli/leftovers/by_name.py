@@ -1,0 +1,293 @@
+"""What the Resource Groups Tagging API does not know, or not for long enough: found by its name, or
+by what it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from cli.leftovers.account import Account, Leftover, Look
+from cli.leftovers.by_tag import ALIVE
+from cli.leftovers.kinds import FREE, SERVICE_ROLES
+from components.state_machines.machine import VENDED_LOGS
+
+
+def _log_groups(account: Account) -> Iterator[Leftover]:
+    """Log groups by name: one that a late writer made again has no tags."""
+    owned = f"/{account.project}/{account.stack}/"
+    vended = f"{VENDED_LOGS}{owned}"
+    lambdas = f"/aws/lambda/{account.prefix}"
+    for prefix in (owned, vended, lambdas):
+        for group in account.pages(
+            "logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix
+        ):
+            yield Leftover(
+                kind="log group",
+                name=group["logGroupName"],
+                why="was written to, and so made again, after its deletion; or was not deleted",
+                costs=f"its text, {group.get('storedBytes', 0):,} bytes at $0.03 a GB a month",
+                remove=f"aws logs delete-log-group --log-group-name {group['logGroupName']}",
+            )
+
+
+def _secrets(account: Account) -> Iterator[Leftover]:
+    """Secrets that wait for their deletion (Secrets Manager user guide, 7 to 30 days)."""
+    for secret in account.pages(
+        "secretsmanager", "list_secrets", "SecretList", IncludePlannedDeletion=True
+    ):
+        owned = account.owns(secret.get("Tags", []))
+        if owned and (moment := secret.get("DeletedDate")) is not None:
+            yield Leftover(
+                kind="secret",
+                name=secret["Name"],
+                why=f"waits for its deletion (DeletedDate {moment:%Y-%m-%d}), 7 to 30 days in all",
+                costs=f"{FREE} while it waits; its name cannot be used again until then",
+                remove=(
+                    "aws secretsmanager delete-secret --force-delete-without-recovery"
+                    f" --secret-id {secret['Name']}"
+                ),
+            )
+
+
+def _backups(account: Account) -> Iterator[Leftover]:
+    """Backups of the metrics table: one is made by AWS when a table with recovery is deleted, for
+    35 days.
+    """
+    summaries = account.pages("dynamodb", "list_backups", "BackupSummaries", BackupType="ALL")
+    for backup in summaries:
+        if backup["TableName"].startswith((account.prefix, _TABLE_NAME)):
+            system = backup.get("BackupType") == "SYSTEM"
+            yield Leftover(
+                kind="table backup",
+                name=backup["BackupArn"],
+                why=(
+                    "was made by DynamoDB when the table was deleted, and goes after 35 days"
+                    if system
+                    else "was made by somebody"
+                ),
+                costs=f"{FREE}" if system else "about $0.10 a GB a month",
+                remove=f"aws dynamodb delete-backup --backup-arn {backup['BackupArn']}",
+            )
+
+
+_TABLE_NAME: Final = "storage-metrics-"
+"""How the table's name begins in stacks that are older than names with project and stack."""
+
+
+def _clusters(account: Account) -> Iterator[Leftover]:
+    """ECS clusters that AWS Batch made for compute environments and did not take away."""
+    for arn in account.pages("ecs", "list_clusters", "clusterArns"):
+        name = arn.rsplit("/", 1)[-1]
+        if name.startswith((f"AWSBatch-{account.prefix}", "AWSBatch-environments-")):
+            yield Leftover(
+                kind="ECS cluster",
+                name=name,
+                why="was made by AWS Batch, whose compute environment ended badly",
+                costs=f"{FREE} without instances",
+                remove=f"aws ecs delete-cluster --cluster {name}",
+            )
+
+
+def _images(account: Account) -> Iterator[Leftover]:
+    """AMIs of the account with the stack's tags; deregistering one leaves its snapshots."""
+    for image in account.pages(
+        "ec2", "describe_images", "Images", Owners=["self"], Filters=account.filters
+    ):
+        yield Leftover(
+            kind="AMI",
+            name=image["ImageId"],
+            why="was baked for the stack, and is no resource of it",
+            costs="its snapshots, about $0.05 a GB a month",
+            remove=(
+                "aws ec2 deregister-image --delete-associated-snapshots --image-id"
+                f" {image['ImageId']}"
+            ),
+        )
+
+
+def _roles(account: Account) -> Iterator[Leftover]:
+    """Roles by name and tags: the tagging API has none (its reference, "Supported services")."""
+    iam = account.client("iam")
+    for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/"):
+        name = role["RoleName"]
+        if account.named(name) and account.owns(iam.list_role_tags(RoleName=name)["Tags"]):
+            yield Leftover(
+                kind="role",
+                name=role["Arn"],
+                why=ALIVE,
+                costs=FREE,
+                remove=f"aws iam delete-role --role-name {name}",
+            )
+
+
+def _policies(account: Account) -> Iterator[Leftover]:
+    """Managed policies and instance profiles, as roles: IAM is in the tagging API of us-east-1
+    alone.
+    """
+    iam = account.client("iam")
+    for policy in account.pages("iam", "list_policies", "Policies", Scope="Local"):
+        arn = policy["Arn"]
+        if account.named(policy["PolicyName"]) and account.owns(
+            iam.list_policy_tags(PolicyArn=arn)["Tags"]
+        ):
+            yield Leftover(
+                kind="managed policy",
+                name=arn,
+                why=ALIVE,
+                costs=FREE,
+                remove=f"aws iam delete-policy --policy-arn {arn}",
+            )
+    for profile in account.pages("iam", "list_instance_profiles", "InstanceProfiles"):
+        name = profile["InstanceProfileName"]
+        if account.named(name) and account.owns(
+            iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"].get("Tags", [])
+        ):
+            yield Leftover(
+                kind="instance profile",
+                name=profile["Arn"],
+                why=ALIVE,
+                costs=FREE,
+                remove=f"aws iam delete-instance-profile --instance-profile-name {name}",
+            )
+
+
+def _rules(account: Account) -> Iterator[Leftover]:
+    """Rules of security groups: what revokes one needs its group and direction."""
+    for rule in account.pages(
+        "ec2", "describe_security_group_rules", "SecurityGroupRules", Filters=account.filters
+    ):
+        direction = "egress" if rule["IsEgress"] else "ingress"
+        group, identity = rule["GroupId"], rule["SecurityGroupRuleId"]
+        yield Leftover(
+            kind="security group rule",
+            name=identity,
+            why=f"{ALIVE} ({direction} of {group})",
+            costs=FREE,
+            remove=(
+                f"aws ec2 revoke-security-group-{direction} --group-id {group}"
+                f" --security-group-rule-ids {identity}"
+            ),
+        )
+
+
+def _associations(account: Account) -> Iterator[Leftover]:
+    """Associations of route tables, which have no tags; the table cannot be deleted before."""
+    for table in account.pages(
+        "ec2", "describe_route_tables", "RouteTables", Filters=account.filters
+    ):
+        for association in table["Associations"]:
+            if not association["Main"]:
+                identity = association["RouteTableAssociationId"]
+                yield Leftover(
+                    kind="route table association",
+                    name=identity,
+                    why=f"{ALIVE} ({table['RouteTableId']})",
+                    costs=FREE,
+                    remove=f"aws ec2 disassociate-route-table --association-id {identity}",
+                )
+
+
+def _mount_targets(account: Account) -> Iterator[Leftover]:
+    """Mount targets, which have no tags; the file system cannot be deleted before."""
+    for system in account.pages("efs", "describe_file_systems", "FileSystems"):
+        if not account.owns(system["Tags"]):
+            continue
+        for target in account.pages(
+            "efs", "describe_mount_targets", "MountTargets", FileSystemId=system["FileSystemId"]
+        ):
+            if target["LifeCycleState"] in {"deleting", "deleted"}:
+                continue
+            identity = target["MountTargetId"]
+            yield Leftover(
+                kind="mount target of EFS",
+                name=identity,
+                why=f"{ALIVE} ({system['FileSystemId']})",
+                costs=FREE,
+                remove=f"aws efs delete-mount-target --mount-target-id {identity}",
+            )
+
+
+def _budgets(account: Account) -> Iterator[Leftover]:
+    """Budgets and their actions, by name: Budgets lists no tags beside them."""
+    number = account.client("sts").get_caller_identity()["Account"]
+    for budget in account.pages("budgets", "describe_budgets", "Budgets", AccountId=number):
+        name = budget["BudgetName"]
+        if not name.startswith(f"{account.prefix}-budget-"):
+            continue
+        arn = f"arn:aws:budgets::{number}:budget/{name}"
+        of_budget = {"AccountId": number, "BudgetName": name}
+        told = f"--account-id {number} --budget-name {name}"
+        for action in account.pages(
+            "budgets", "describe_budget_actions_for_budget", "Actions", **of_budget
+        ):
+            identity = action["ActionId"]
+            yield Leftover(
+                kind="budget action",
+                name=f"{arn}/action/{identity}",
+                why=ALIVE,
+                costs="$0.10 a day after the account's first two",
+                remove=f"aws budgets delete-budget-action {told} --action-id {identity}",
+            )
+        yield Leftover(
+            kind="budget",
+            name=arn,
+            why=ALIVE,
+            costs=FREE,
+            remove=f"aws budgets delete-budget {told}",
+        )
+
+
+def _queries(account: Account) -> Iterator[Leftover]:
+    """Saved queries by name: they have no tags, and two may have one name."""
+    owned: dict[str, str] = {"queryDefinitionNamePrefix": f"{account.project}/{account.stack}/"}
+    while True:
+        answer = account.client("logs").describe_query_definitions(**owned)
+        for query in answer["queryDefinitions"]:
+            identity = query["queryDefinitionId"]
+            yield Leftover(
+                kind="saved query",
+                name=identity,
+                why=f"{ALIVE} ({query['name']})",
+                costs=FREE,
+                remove=f"aws logs delete-query-definition --query-definition-id {identity}",
+            )
+        if "nextToken" not in answer:
+            return
+        owned["nextToken"] = answer["nextToken"]
+
+
+def _service_roles(account: Account) -> Iterator[Leftover]:
+    """Service-linked roles, which belong to the account."""
+    for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/aws-service-role/"):
+        if role["RoleName"].partition("_")[0] in SERVICE_ROLES:
+            yield Leftover(
+                kind="service-linked role",
+                name=role["RoleName"],
+                why=(
+                    "belongs to the account: AWS made it at the first use, and other stacks need it"
+                ),
+                costs=FREE,
+                remove=f"aws iam delete-service-linked-role --role-name {role['RoleName']}",
+            )
+
+
+MADE_BY_A_STACK: Final[dict[str, Look]] = {
+    "security group rules": _rules,
+    "associations of route tables": _associations,
+    "mount targets": _mount_targets,
+    "managed policies and instance profiles": _policies,
+    "roles": _roles,
+    "budgets": _budgets,
+    "saved queries": _queries,
+}
+"""Kinds of things that the program makes -> how they are looked for."""
+MADE_BESIDE: Final[dict[str, Look]] = {
+    "log groups": _log_groups,
+    "secrets": _secrets,
+    "backups of tables": _backups,
+    "ECS clusters of AWS Batch": _clusters,
+    "AMIs": _images,
+    "service-linked roles": _service_roles,
+}
+"""Kinds of things that appear, or stay, without it."""
