@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from secrets import token_hex
@@ -37,6 +38,8 @@ _STOPS: Final = Change(
     name="stops",
     paths={"budget/stop_submissions_percent": 100, "storage/protect": False},
 )
+Made = tuple[str, dict[str, Any]]
+"""Id and outputs."""
 _READING: Final = ("Describe", "Get", "List")
 
 
@@ -76,9 +79,9 @@ class Night:
         """From here on answers are lost."""
         create, call = Provider.create, Aws.call
 
-        def made(it: Provider, *what: Any, **how: Any) -> tuple[str, dict[str, Any]]:
+        def made(it: Provider, token: str, logical: str, inputs: Mapping[str, Any]) -> Made:
             with self._lock:
-                found = self._made(it, lambda given: create(it, *what[:2], given, **how), *what)
+                found = self._made(it, partial(create, it, token, logical), token, logical, inputs)
                 self._known.update(told_by({"id": found[0], "outputs": plain(found[1])}))
             return found
 
@@ -99,13 +102,20 @@ class Night:
         return found
 
     def _made(
-        self, provider: Provider, create: Any, token: str, logical: str, inputs: Mapping[str, Any]
-    ) -> tuple[str, dict[str, Any]]:
+        self,
+        provider: Provider,
+        create: Callable[[Mapping[str, Any]], Made],
+        token: str,
+        logical: str,
+        inputs: Mapping[str, Any],
+    ) -> Made:
         if token in {*self.taken, *self.removed, *self.again}:
             return create(inputs)
         state = {"urn": f"urn::{logical}", "type": token, "custom": True, "inputs": plain(inputs)}
         pending = {"type": "creating", "resource": state}
-        document = {"deployment": {"resources": [], "pending_operations": [pending]}}
+        document: dict[str, Any] = {
+            "deployment": {"resources": [], "pending_operations": [pending]}
+        }
         told = take_in(document)
         taken = document["deployment"]["resources"]
         self._here.dies = self.half
@@ -134,7 +144,7 @@ class Night:
         logical: str,
         inputs: Mapping[str, Any],
         taken: Mapping[str, Any],
-    ) -> tuple[str, dict[str, Any]]:
+    ) -> Made:
         """What a refresh, and then the next `up`, make of something that was taken in."""
         found = provider.read(token, taken["id"], inputs, taken["outputs"])
         assert found is not None, f"{token}: {taken['id']} is not there"
