@@ -13,10 +13,13 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli import leftovers
-from cli.errors import ExitCode
+from cli.errors import CliError, ExitCode
 from cli.leftovers import Account, Leftover
+from cli.leftovers.by_tag import tagged
+from cli.leftovers.orphans import Known, known_of
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy, destroy
+from localcloud.deployment.engine.checkpoint import checkpoint
 from tests.config.stacks import sections
 from tests.localcloud.conftest import until
 from tests.support.documents import validated
@@ -55,9 +58,56 @@ def clouds(tmp_path_factory) -> Iterator[tuple[LocalCloud, set[str]]]:
         ended = _ended_job(cloud.client, alive.outputs)
         standing = leftovers.examine(of(cloud))[0]
         before = kinds(standing)
+        state = tmp_path_factory.mktemp("state") / "exported.json"
+        state.write_text(checkpoint(alive.state, exports={}, settings={}, passphrase="x"))
+        assert leftovers.orphans(of(cloud), known_of(state)) == ([], []), "of a stack that stands"
+        _made_by_a_killed_up(cloud, state)
         assert not any(ended in one.name for one in standing), "nobody can remove an ended job"
         destroy(ROOT, "dev", cloud.client, previous=alive.state, config=OPEN, secrets=SECRETS)
         yield cloud, before
+
+
+def _made_by_a_killed_up(cloud: LocalCloud, state: Path) -> None:
+    """Orphans of a stack that stands are told, with the command that removes each."""
+    ec2, account = cloud.client("ec2"), of(cloud)
+    (vpc,) = ec2.describe_vpcs(Filters=account.filters)["Vpcs"]
+    (gateway,) = ec2.describe_internet_gateways(Filters=account.filters)["InternetGateways"]
+    group, *_ = ec2.describe_security_groups(Filters=account.filters)["SecurityGroups"]
+    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
+    rule = ec2.authorize_security_group_ingress(
+        GroupId=group["GroupId"],
+        IpPermissions=[
+            {
+                "IpProtocol": "tcp",
+                "FromPort": 1,
+                "ToPort": 1,
+                "IpRanges": [{"CidrIp": "10.0.0.0/8"}],
+            }
+        ],
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": tags}],
+    )["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+    kept = json.loads(state.read_text())
+    kept["deployment"]["resources"] = [
+        each
+        for each in kept["deployment"]["resources"]
+        if each.get("id") != gateway["InternetGatewayId"]
+    ]
+    without = state.with_name("without.json")
+    without.write_text(json.dumps(kept))
+    found, unseen = leftovers.orphans(account, known_of(without))
+    assert unseen == []
+    assert {one.name.rpartition("/")[2]: one.remove for one in found} == {
+        rule: (
+            f"aws ec2 revoke-security-group-ingress --group-id {group['GroupId']}"
+            f" --security-group-rule-ids {rule}"
+        ),
+        gateway["InternetGatewayId"]: (
+            "aws ec2 detach-internet-gateway --internet-gateway-id"
+            f" {gateway['InternetGatewayId']} --vpc-id {vpc['VpcId']} &&"
+            f" aws ec2 delete-internet-gateway --internet-gateway-id {gateway['InternetGatewayId']}"
+        ),
+    }
+    ec2.revoke_security_group_ingress(GroupId=group["GroupId"], SecurityGroupRuleIds=[rule])
 
 
 def _ended_job(client: Callable[[str], Any], outputs: Mapping[str, Any]) -> str:
@@ -219,6 +269,76 @@ def test_what_may_not_be_looked_at_is_said(clouds, monkeypatch) -> None:
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert "not looked for" in text
     assert "ListClusters" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("arn:aws:dynamodb:us-east-1:1:table/metrics-1", "metrics-1"),
+        ("arn:aws:ssm:us-east-1:1:parameter/a/b", "/a/b"),
+        ("arn:aws:ecr:us-east-1:1:repository/a/b", "a/b"),
+        ("arn:aws:cloudwatch:us-east-1:1:alarm:a", "a"),
+        ("arn:aws:sns:us-east-1:1:topic", "arn:aws:sns:us-east-1:1:topic"),
+        ("arn:aws:ec2:us-east-1:1:subnet/subnet-1", "subnet-1"),
+        ("sgr-1", "sgr-1"),
+        (
+            "arn:aws:batch:us-east-1:1:job-definition/a:1",
+            "arn:aws:batch:us-east-1:1:job-definition/a",
+        ),
+    ],
+)
+def test_what_a_state_has_by_its_name_alone_is_no_orphan(name: str, known: str) -> None:
+    one = Leftover(kind="thing", name=name, why="", costs="", remove="")
+    assert not Known(frozenset({known})).lacks(one)
+    assert Known(frozenset({f"{known}-2"})).lacks(one)
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"deployment": []}', '{"deployment": null}'])
+def test_a_state_that_is_none_is_refused(text: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    if text is not None:
+        file.write_text(text)
+    out = Console(file=io.StringIO())
+    with pytest.raises(CliError, match=r"state\.json is no export of a stack .*stack export"):
+        leftovers.show(out, "dev", state=file, endpoint_url="", as_json=False)
+
+
+def test_a_state_is_told_what_it_lacks(clouds, monkeypatch, tmp_path: Path) -> None:
+    cloud, _ = clouds
+    monkeypatch.setattr(leftovers, "clients", lambda *_: cloud.client)
+    topic = _topic(cloud.client)
+    file = tmp_path / "state.json"
+    for known, code in ((topic, ExitCode.OK), ("arn:of:another", ExitCode.NOT_READY)):
+        told = [one.name for one in leftovers.orphans(of(cloud), Known(frozenset({topic})))[0]]
+        resources = [{"id": each} for each in (known, *told)]
+        file.write_text(json.dumps({"deployment": {"resources": resources}}))
+        out = Console(file=io.StringIO(), width=200)
+        found = leftovers.show(out, "dev", state=file, endpoint_url="", as_json=False)
+        text = out.file.getvalue()  # type: ignore[attr-defined]
+        assert found is code, text
+        assert "what the state lacks of dev" in text
+        assert (topic in text) is (code is ExitCode.NOT_READY)
+
+
+@pytest.mark.parametrize("code", ["NatGatewayNotFound", "InvalidInternetGatewayID.NotFound"])
+def test_what_the_tagging_api_names_and_is_long_gone_is_not_told(code: str) -> None:
+    arns = [f"arn:aws:ec2:us-east-1:1:{kind}/x-1" for kind in ("natgateway", "internet-gateway")]
+
+    class Gone:
+        def __getattr__(self, _name: str) -> Any:
+            raise ClientError({"Error": {"Code": code, "Message": "gone"}}, "Describe")
+
+    class Tagging:
+        def get_paginator(self, _name: str) -> Any:
+            return self
+
+        def paginate(self, **_: Any) -> Any:
+            yield {"ResourceTagMappingList": [{"ResourceARN": arn} for arn in arns]}
+
+    def client(service: str) -> Any:
+        return Tagging() if service == "resourcegroupstaggingapi" else Gone()
+
+    assert list(tagged(Account(client=client, project=PROJECT, stack="dev"))) == []
 
 
 def test_json_has_everything(clouds, monkeypatch, capsys) -> None:

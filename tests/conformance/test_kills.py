@@ -12,15 +12,17 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from cli.errors import ExitCode
+from localcloud.deployment.provider import Provider
 from tests.conformance.book import ROOT, base
 from tests.conformance.book.engines import Real, drift
 from tests.conformance.book.server import Aws, here
@@ -33,6 +35,8 @@ TIMES: Final = 10
 """For each signal and each command."""
 _PIECES: Final = 2
 _TRIES: Final = 3
+_LOOK_SECONDS: Final = 0.5
+_QUIET_SECONDS: Final = 4.0
 _UP: Final = ("up",)
 _DESTROY: Final = ("destroy", "--run-program")
 _PLAIN: Final = ("--yes", "--skip-preview", "--non-interactive", "-s", STACK)
@@ -48,9 +52,9 @@ class Site:
     def inventory(self) -> set[str]:
         return inventory(self.cloud.client, self.cloud.account_id)
 
-    def stopped(self, arguments: tuple[str, ...], number: int, seconds: float) -> str:
-        """Begins a command and sends it a signal; returns what it has printed."""
-        process = subprocess.Popen(
+    def begun(self, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+        """A command that runs."""
+        return subprocess.Popen(
             ["pulumi", *arguments, *_PLAIN],
             cwd=self.real.cli.program,
             env=self.real.cli.environment,
@@ -59,15 +63,18 @@ class Site:
             text=True,
             start_new_session=True,
         )
+
+    def stopped(self, arguments: tuple[str, ...], number: int, seconds: float) -> None:
+        """Begins a command and sends it a signal."""
+        process = self.begun(arguments)
         try:
-            out, _ = process.communicate(timeout=seconds)
+            process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             if number == signal.SIGKILL:
                 os.killpg(process.pid, number)
             else:
                 process.send_signal(number)
-            out, _ = process.communicate()
-        return str(out)
+            process.communicate()
 
     def unlock(self) -> None:
         """What a killed one leaves in its backend."""
@@ -168,6 +175,62 @@ class Site:
         }
 
 
+class Held:
+    """Creations that are done and not answered: the first one of each type.
+
+    Args:
+        monkeypatch: Undoes it.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.types: set[str] = set()
+        self._waiting, self._running, self._since = 0, 0, 0.0
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        create = Provider.create
+
+        def held(it: Provider, token: str, *what: Any, **how: Any) -> tuple[str, dict[str, Any]]:
+            with self._lock:
+                first, over = token not in self.types, self._over
+                self.types.add(token)
+                self._running += 1
+            try:
+                made = create(it, token, *what, **how)
+            finally:
+                with self._lock:
+                    self._running -= 1
+                    self._waiting += first
+                    self._since = time.monotonic()
+            if first:
+                over.wait()
+            return made
+
+        monkeypatch.setattr(Provider, "create", held)
+
+    def kills(self, process: subprocess.Popen[str]) -> bool:
+        """Kills a command when it does nothing but wait for answers; whether it came to that."""
+        while True:
+            try:
+                out, _ = process.communicate(timeout=_LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if self._only_waits():
+                    break
+            else:
+                assert process.returncode == 0, out[-3000:]
+                return False
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        with self._lock:
+            self._over.set()
+            self._over, self._waiting = threading.Event(), 0
+        return True
+
+    def _only_waits(self) -> bool:
+        with self._lock:
+            quiet = time.monotonic() - self._since > _QUIET_SECONDS
+            return self._waiting > 0 and self._running == 0 and quiet
+
+
 @pytest.fixture
 def site(pulumi_folder: Path, tmp_path: Path) -> Iterator[Site]:
     with here(tmp_path / "aws") as aws:
@@ -211,3 +274,23 @@ def test_the_next_one_completes_it(site: Site, number: signal.Signals, piece: in
             else:
                 assert site.inventory() - site.before == set()
     assert {times for _, _, times, *_ in tries} <= {1, 2}, tries
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(3600)
+def test_answers_that_are_lost_for_every_type(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, kills = Held(monkeypatch), 0
+    while held.kills(site.begun((*_UP, "--parallel", "64"))):
+        kills += 1
+        site.unlock()
+        told, orphans = site.take_in(), site.orphans()
+        for orphan in orphans:
+            site.remove(orphan)
+        _LOG.info("kill %s: %s told, %s orphans", kills, len(told), len(orphans))
+        assert len(orphans) == len(told), (told, orphans)
+        assert site.orphans() == []
+    made = {each.type for each in site.real.state.resources if each.type.startswith("aws:")}
+    assert made <= held.types
+    assert drift(site.cloud, site.real.state) == []
+    assert site.completed(_DESTROY) == 1
+    assert site.inventory() - site.before == set()
