@@ -23,7 +23,7 @@ import scipy.stats
 import sklearn
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController, threadpool_limits  # type: ignore[import-untyped]
 
 from workloads.analysis.knn.block import Block
 from workloads.analysis.knn.full import all_pairs, finish
@@ -131,6 +131,7 @@ def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
         for start in range(0, n, UNIT_ROWS)
     ]
     level = len(units).bit_length() - 1
+    libraries = ThreadpoolController()
     assert len(units) == 1 << level, "a power of two of units"
     backend = NumpyProfile(threads)
 
@@ -140,7 +141,7 @@ def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
         def leaf(unit: int) -> ProfileNode:
             return ProfileNode(moments=backend.unit(units[unit]), sketch=Sketch.empty(d))
 
-        with threadpool_limits(1, "blas"):
+        with libraries.limit(limits=1, user_api="blas"):
             whole = reduce_units(NodeId(level, 0), leaf, nodes.merge)
         return Profile(
             columns=tuple(f"c{i}" for i in range(d)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -14,8 +15,8 @@ Task = TypeVar("Task")
 def parallel_map(
     workers: Sequence[Callable[[Iterable[Task]], None]], *kinds: Iterable[Task]
 ) -> None:
-    """Let workers, each in a thread of its own, take tasks one by one until none is left; a single
-    one works in the caller's thread.
+    """Let workers, each in a thread of its own and the first in the caller's, take tasks one by one
+    until none is left.
 
     Args:
         workers: Each is called once, with the tasks that it takes.
@@ -37,9 +38,12 @@ def parallel_map(
                 while True:
                     yield queue.get_nowait()
 
-    if len(workers) == 1:
-        workers[0](taken(0))
+    first, *others = (partial(work, taken(place)) for place, work in enumerate(workers))
+    if not others:
+        first()
         return
-    with ThreadPoolExecutor(len(workers), thread_name_prefix="share") as pool:
-        for future in [pool.submit(work, taken(place)) for place, work in enumerate(workers)]:
+    with ThreadPoolExecutor(len(others), thread_name_prefix="share") as pool:
+        futures = [pool.submit(work) for work in others]
+        first()
+        for future in futures:
             future.result()

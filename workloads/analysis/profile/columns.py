@@ -45,15 +45,9 @@ class PowerSums:
     frame: Frame
     sums: powers.Sums
 
-    @property
-    def heavy(self) -> npt.NDArray[np.bool_]:
-        """(d,) whether one row may make up a sixteenth of the squares, or more."""
-        found: npt.NDArray[np.bool_] = np.ldexp(1.0, 2 * self.frame.spread + 4) > self.sums[1].high
-        return found
-
-    def with_first(self, found: Double) -> PowerSums:
-        """The same with other sums of y."""
-        return replace(self, sums=(found, *self.sums[1:]))
+    def with_lower(self, first: Double, second: Double) -> PowerSums:
+        """The same with other sums of y and y^2."""
+        return replace(self, sums=(first, second, *self.sums[2:]))
 
     @classmethod
     def joined(cls, parts: Sequence[PowerSums]) -> PowerSums:
@@ -104,7 +98,7 @@ def power_sums(
     room: Array | None = None,
     seen: tuple[Extremes, Frame] | None = None,
     *,
-    first: bool = True,
+    lower: bool = True,
 ) -> PowerSums:
     """Of columns without gaps.
 
@@ -116,7 +110,7 @@ def power_sums(
         download: Back.
         room: What `powers.scratch` gave for as many rows; saves time where it is used again.
         seen: What `frame.extremes` and `frame.frame_of` found, where it is known.
-        first: As for `powers.sums`.
+        lower: As for `powers.sums`.
     """
     columns, rows = values.shape
     low, high = extremes(values, download) if seen is None else seen[0]
@@ -149,7 +143,7 @@ def power_sums(
             ),
             farthest,
             room,
-            first=first,
+            lower=lower,
         ),
     )
 

@@ -19,6 +19,7 @@ A row of ones before the slices makes their sums of the same products.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -33,13 +34,13 @@ from workloads.analysis.profile.frame import (
     extremes,
     frame_of,
 )
-from workloads.analysis.profile.moments import NOTHING, Integers, JointMoments, joint_of
+from workloads.analysis.profile.moments import NOTHING, Floats, Integers, JointMoments, joint_of
 from workloads.analysis.profile.powers import FEW
 
 _TILE_VALUES: Final = 1 << 18
 _SHORTEST, _LONGEST = 1024, 8192
 """Rows of a tile. Below, the matrix product gets slow."""
-_CUT_VALUES: Final = 1 << 16
+_CUT_VALUES: Final = 1 << 18
 """Of a tile that are cut into slices at a time by a processor: few enough for its cache, and so
 many that calls cost little beside the arithmetic."""
 _FEWER: Final = 16
@@ -67,10 +68,27 @@ def slice_bits(rows: int) -> int:
 
 
 def adds(rows: int, columns: int, places: Integers) -> bool:
-    """Whether a unit's columns take the sums of their values from the tiles, which are exact and
-    there anyway, where neither a gap nor a rest keeps a row or a digit from the tiles.
+    """Whether a unit's columns take the sums of their values and squares from the tiles, which are
+    exact and there anyway, where neither a gap nor a rest keeps a row or a digit from the tiles.
     """
     return rows > FEW and places.size == columns
+
+
+def heavy(frame: Frame, squares: Floats) -> bool:
+    """Whether one row may make up a sixteenth of a column's squares, or more.
+
+    Args:
+        frame: Of d' columns.
+        squares: (d',) sums of y^2, to a few digits.
+    """
+    return bool((np.ldexp(1.0, 2 * frame.spread + 4) > squares).any())
+
+
+def squares_of(parts: Sequence[JointSums], frame: Frame) -> Floats:
+    """(d',) sums of y^2 to a few digits, the same however the tiles were shared."""
+    added = reduce(np.add, (part.squares() for part in parts)).astype(np.float64)
+    found: Floats = np.ldexp(added, 2 * _unit(frame, parts[0].bits))
+    return found
 
 
 def complete_frame(
@@ -185,6 +203,11 @@ class JointSums:
                 if part is not lower[-1]:
                     rest -= part
 
+    def squares(self) -> Integers:
+        """(d',) sums of the squares of the highest slices, on the host."""
+        highest: Integers = self._download(self.products.diagonal()[1 : 1 + self._columns])
+        return highest
+
     def fetched(self) -> list[Integers]:
         """The three sums, on the host; before the products of each, the sums of its columns."""
         sums = (self.products, self.low_products, self.least_products)
@@ -204,10 +227,10 @@ def _multiplied(left: Array, right: Array) -> Array:
 
 def joint(
     parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame, *, careful: bool
-) -> tuple[JointMoments, Double]:
-    """Of all tiles of up to MOST_ROWS rows, and the sum of y of each column; `parts` is not empty,
-    `rows` > 0 and `frame` is of the compared columns over these rows. Not careful, it leaves out
-    what careful tiles added.
+) -> tuple[JointMoments, Double, Double]:
+    """Of all tiles of up to MOST_ROWS rows, and the sums of y and y^2 of each column; `parts` is
+    not empty, `rows` > 0 and `frame` is of the compared columns over these rows. Not careful, it
+    leaves out what careful tiles added.
     """
     d, bits = places.size, parts[0].bits
     upper, low, least = (
@@ -228,7 +251,14 @@ def joint(
     total += whole(least[0]).scaled(-3 * step)
     mean = total / Double.of(np.full(d, float(rows)))
     apart = outer(total, total) / Double.of(np.full((d, d), float(rows)))
-    unit = np.where(frame.spread == NOTHING, 0, frame.spread - bits)
+    unit = _unit(frame, bits)
     comoment = (squares - apart).scaled(np.add.outer(unit, unit))
     mean = Double.of(frame.centre) + mean.scaled(unit)
-    return joint_of(places, rows, mean, frame.exponent, comoment), total.scaled(unit)
+    found = joint_of(places, rows, mean, frame.exponent, comoment)
+    own = np.arange(d)
+    return found, total.scaled(unit), squares[own, own].scaled(2 * unit)
+
+
+def _unit(frame: Frame, bits: int) -> Integers:
+    """(d',) exponents of the units of slices."""
+    return np.where(frame.spread == NOTHING, 0, frame.spread - bits)

@@ -21,7 +21,9 @@ from workloads.analysis.profile.joint import (
     JointSums,
     adds,
     complete_frame,
+    heavy,
     joint,
+    squares_of,
     tile_rows,
 )
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
@@ -115,18 +117,17 @@ class CupyProfile:
         added_by_tiles = not rests and bool((counts == rows).all()) and adds(rows, columns, places)
         sums = PowerSums.joined(
             [
-                self._column(values, rests, finite, place, int(count), first=not added_by_tiles)
+                self._column(values, rests, finite, place, int(count), lower=not added_by_tiles)
                 for place, count in enumerate(counts)
             ]
         )
         whole = bool((counts[places] == rows).all())
         complete = None if whole else finite[places].all(axis=0)
-        careful = rows <= FEW or bool(sums.heavy[places].any())
-        together, total = self._joint(
-            values, rests, places, complete, sums.frame.take(places), careful=careful
-        )
+        frame = sums.frame.take(places)
+        known = None if added_by_tiles else sums.sums[1].high[places]
+        together, *lower = self._joint(values, rests, places, complete, frame, known)
         if added_by_tiles:
-            sums = sums.with_first(total)
+            sums = sums.with_lower(*lower)
         infinite = rows - counts.astype(np.int64) - missing
         return Moments.of(column_moments.moments(sums, missing, infinite), together, rows)
 
@@ -138,7 +139,7 @@ class CupyProfile:
         place: int,
         count: int,
         *,
-        first: bool,
+        lower: bool,
     ) -> PowerSums:
         if not count:
             return column_moments.nothing(1)
@@ -147,7 +148,7 @@ class CupyProfile:
             column, rest = column[finite[place]], None if rest is None else rest[finite[place]]
         beside = None if rest is None else rest[None, :]
         return column_moments.power_sums(
-            column[None, :], beside, cupy.asarray, cupy.asnumpy, first=first
+            column[None, :], beside, cupy.asarray, cupy.asnumpy, lower=lower
         )
 
     def _joint(
@@ -157,12 +158,16 @@ class CupyProfile:
         places: Integers,
         complete: Any,
         frame: Frame,
-        *,
-        careful: bool,
-    ) -> tuple[JointMoments, Double]:
-        rows = values.shape[1] if complete is None else int(complete.sum())
+        squares: Floats | None,
+    ) -> tuple[JointMoments, Double, Double]:
+        """`squares` is what `heavy` wants, unless it is known from the tiles alone."""
+        all_rows = values.shape[1]
+        rows = all_rows if complete is None else int(complete.sum())
         if not rows or not places.size:
-            return no_rows(places), Double.of(np.zeros(places.size))
+            nothing = Double.of(np.zeros(places.size))
+            return no_rows(places), nothing, nothing
+        careful = all_rows <= FEW or complete is not None
+        careful = careful or (squares is not None and heavy(frame, squares))
         beside = {at: rests[place] for at, place in enumerate(places.tolist()) if place in rests}
         if places.size < values.shape[0]:
             values = values[places]
@@ -172,15 +177,23 @@ class CupyProfile:
                 {at: rest[complete] for at, rest in beside.items()},
             )
             frame = complete_frame(values, beside, cupy.asarray, cupy.asnumpy)
-            careful = True
         if self._sums is None or self._width != places.size:
             self._sums, self._width = (
                 JointSums(places.size, cupy.asarray, cupy.asnumpy, cupy.empty, cached=False),
                 places.size,
             )
-        self._sums.reset()
-        size = tile_rows(places.size)
-        for start in range(0, rows, size):
-            here = {at: rest[start : start + size] for at, rest in beside.items()}
-            self._sums.add(values[:, start : start + size], here, frame, careful=careful)
+        self._add(self._sums, values, beside, frame, careful=careful)
+        if squares is None and not careful and heavy(frame, squares_of([self._sums], frame)):
+            careful = True
+            self._add(self._sums, values, beside, frame, careful=careful)
         return joint([self._sums], places, rows, frame, careful=careful)
+
+    def _add(
+        self, sums: JointSums, values: Any, rests: dict[int, Any], frame: Frame, *, careful: bool
+    ) -> None:
+        sums.reset()
+        columns, rows = values.shape
+        size = tile_rows(columns)
+        for start in range(0, rows, size):
+            here = {at: rest[start : start + size] for at, rest in rests.items()}
+            sums.add(values[:, start : start + size], here, frame, careful=careful)

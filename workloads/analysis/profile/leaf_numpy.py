@@ -22,7 +22,9 @@ from workloads.analysis.profile.joint import (
     JointSums,
     adds,
     complete_frame,
+    heavy,
     joint,
+    squares_of,
     tile_rows,
 )
 from workloads.analysis.profile.moments import (
@@ -129,7 +131,7 @@ class NumpyProfile:
                 frames[index],
                 self._counts,
                 worker.room,
-                first=not added_by_tiles,
+                lower=not added_by_tiles,
             )
 
         self._share([partial(look, index) for index in range(len(groups))])
@@ -151,17 +153,20 @@ class NumpyProfile:
         missing, infinite = (
             np.concatenate([getattr(one, name) for one in done]) for name in ("missing", "infinite")
         )
-        careful = rows <= FEW or bool(sums.heavy[places].any())
+        frame = sums.frame.take(places)
+        squares = sums.sums[1].high[places]
+        if added_by_tiles:
+            squares = squares_of([worker.sums for worker in self._workers], frame)
+        careful = rows <= FEW or heavy(frame, squares)
         if tiles is None:
-            frame = sums.frame.take(places)
             tiles, careful = self._complete(values, rests, places, done, frame, careful=careful)
             self._share(self._tasks(tiles, careful=careful))
         elif careful and not tried:
             self._share(self._tasks(tiles, careful=True))
         self._careful = careful
-        together, total = self._joint(tiles, places, careful=careful)
+        together, *lower = self._joint(tiles, places, careful=careful)
         if added_by_tiles:
-            sums = sums.with_first(total)
+            sums = sums.with_lower(*lower)
         return Moments.of(column_moments.moments(sums, missing, infinite), together, rows)
 
     def _complete(
@@ -207,9 +212,10 @@ class NumpyProfile:
 
     def _joint(
         self, tiles: _Tiles, places: Integers, *, careful: bool
-    ) -> tuple[JointMoments, Double]:
+    ) -> tuple[JointMoments, Double, Double]:
         if not tiles.values.size:
-            return no_rows(places), Double.of(np.zeros(places.size))
+            nothing = Double.of(np.zeros(places.size))
+            return no_rows(places), nothing, nothing
         parts = [worker.sums for worker in self._workers]
         return joint(parts, places, tiles.values.shape[1], tiles.frame, careful=careful)
 
@@ -280,10 +286,10 @@ def _group(
     counts: Sequence[PrefixCounts],
     room: Floats,
     *,
-    first: bool,
+    lower: bool,
 ) -> list[_Columns]:
     """Some columns of a unit, together if none has a gap; adds their values to their counts.
-    `first` as for `powers.sums`.
+    `lower` as for `powers.sums`.
     """
     if seen is None:
         return [
@@ -293,7 +299,7 @@ def _group(
     for column, place in zip(block, places, strict=True):
         counts[place].add(column, room[0])
     none = np.zeros(len(places), np.int64)
-    sums = column_moments.power_sums(block, room=room, seen=seen, first=first)
+    sums = column_moments.power_sums(block, room=room, seen=seen, lower=lower)
     return [_Columns(places=places, sums=sums, missing=none, infinite=none, finite=None)]
 
 

@@ -40,9 +40,11 @@ _PARTIALS: Final = 2048
 _BITS: Final = 35
 """Of the whole numbers: the sum of 2^16 stays within 2^52."""
 _TERMS: Final = 5
-"""That are folded: three powers, the products of neighbours, and what is beside the whole
-numbers.
+"""That are folded: cubes, fourth powers, the products of neighbours; then squares, and what is
+beside the whole numbers.
 """
+_HIGHER: Final = 3
+"""The first of them, where sums of values and squares are known."""
 _HEAVY: Final = 2.0**-8
 """Share of one row in the sum of fourth powers from which on a column's far rows are taken out."""
 _SAMPLED, _SAMPLED_VALUES = 256, 128
@@ -76,23 +78,23 @@ def scratch(like: Array, rows: int) -> Array:
     return np.empty_like(like, shape=(_TERMS + 1, -(-rows // 8) * 8))
 
 
-def sums(columns: Columns, farthest: Floats, room: Array | None, *, first: bool = True) -> Sums:
+def sums(columns: Columns, farthest: Floats, room: Array | None, *, lower: bool = True) -> Sums:
     """Of all columns.
 
     Args:
         columns: The columns.
         farthest: (d,) largest |y| of each.
         room: What `scratch` gave for as many rows or more; saves time where it is used again.
-        first: Whether the sum of y is asked for; it may be left 0 where it is not, for more than
-            `FEW` rows without rests.
+        lower: Whether the sums of y and y^2 are asked for; they may be left 0 where they are not,
+            for more than `FEW` rows without rests.
     """
     rows = columns.values.shape[1]
     if rows <= FEW:
         return _careful(columns)
     room = scratch(columns.values, rows) if room is None else room
     found = [
-        _Column(columns, place, room[:, :rows], first=first)
-        for place in range(columns.values.shape[0])
+        _Column(columns, place, float(scale), room[:, :rows], lower=lower)
+        for place, scale in enumerate(columns.frame.scale(_BITS))
     ]
     sums = _added(found, columns)
     repeated = [column.repeated() for column in found]
@@ -124,29 +126,31 @@ class _Column:
     Args:
         columns: It is one of these.
         place: Its place among them.
+        scale: Of its frame.
         terms: (6, n) memory to work in, which is overwritten.
-        first: Whether the sum of y is asked for.
+        lower: Whether the sums of y and y^2 are asked for.
     """
 
-    def __init__(self, columns: Columns, place: int, terms: Array, *, first: bool) -> None:
-        self._columns, self._terms = columns, terms
+    def __init__(
+        self, columns: Columns, place: int, scale: float, terms: Array, *, lower: bool
+    ) -> None:
+        self._columns, self._scale, self._terms = columns, scale, terms
         self._rows = slice(place, place + 1)
         frame = columns.frame
-        self._scale = float(frame.scale(_BITS)[place])
         self._shift = int(frame.shift[place])
         self._centre = float(frame.centre[place]) * self._scale
         self.whole = 0.0
         """Sum of the whole numbers."""
-        if first:
+        if lower:
             self.whole = self._cut()
         else:
             np.subtract(self._scaled(terms[0]), self._centre, out=terms[0])
         self._multiply()
-        centred, pairs = terms[0], terms[4]
+        centred, pairs = terms[0], terms[3]
         np.multiply(centred[:-1], centred[1:], out=pairs[:-1])
         pairs[-1:] = 0.0  # the last row of all has none after it
-        self.partials = folded(terms[1 : 1 + _TERMS if first else _TERMS], _PARTIALS)
-        """(5 or 4, m) of the terms."""
+        self.partials = folded(terms[1 : 1 + (_TERMS if lower else _HIGHER)], _PARTIALS)
+        """(5 or 3, m) of the terms."""
 
     def take_far(self, limit: float) -> Double:
         """(1, m) of rows with a fourth power above the limit, without an error that matters; the
@@ -154,10 +158,12 @@ class _Column:
         """
         self._cut()
         self._multiply()
-        (far,) = (self._terms[3] > limit).nonzero()
+        (far,) = (self._terms[2] > limit).nonzero()
         self._terms[0][far] = 0.0
         self._multiply()
-        self.partials[:3] = folded(self._terms[1:4], _PARTIALS)
+        self.partials[:2] = folded(self._terms[1:3], _PARTIALS)
+        if len(self.partials) == _TERMS:
+            self.partials[3:4] = folded(self._terms[4:5], _PARTIALS)
         centred = self._precisely(self._scaled(self._terms[_TERMS])[None, far])
         if self._columns.rests is None:
             return centred
@@ -204,7 +210,7 @@ class _Column:
         return float(whole.sum())
 
     def _multiply(self) -> None:
-        centred, square, cube, fourth = self._terms[:4]
+        centred, cube, fourth, _, square, _ = self._terms
         np.multiply(centred, centred, out=square)
         np.multiply(square, centred, out=cube)
         np.multiply(square, square, out=fourth)
@@ -213,11 +219,12 @@ class _Column:
 def _added(found: list[_Column], columns: Columns) -> Sums:
     partials = np.concatenate([columns.download(column.partials) for column in found])
     each, terms = total_of_many(partials), len(partials) // len(found)
-    second, third, fourth, pairs = (each[term::terms] for term in range(4))
+    third, fourth, pairs = (each[term::terms] for term in range(_HIGHER))
+    if terms == _HIGHER:
+        unknown, nothing = (Double.of(np.zeros(len(found))) for _ in range(2))
+        return unknown, nothing, third, fourth, pairs
     whole = Double.of(np.array([column.whole for column in found]))
-    if terms == _TERMS:
-        whole += each[4::terms]
-    return whole, second, third, fourth, pairs
+    return whole + each[4::terms], each[3::terms], third, fourth, pairs
 
 
 def _largest(frame: Frame, farthest: Floats) -> Floats:
