@@ -50,12 +50,12 @@ def show(
     With `state`, a file of `pulumi stack export`, only what that state lacks. Returns OK where
     nothing is left but what AWS keeps free of charge, and nothing that the state lacks; NOT_READY
     otherwise, and where something could not be looked for. Raises CliError where the file names no
-    region, where the state cannot be read, or where there are no credentials.
+    region, where the state cannot be read or is another stack's, or where there are no credentials.
     """
     file = read(source)
     if file.region is None:
         raise CliError(f"{file.label} names no region; add aws:region", ExitCode.USAGE)
-    known = None if state is None else known_of(state)
+    known = None if state is None else known_of(state, file.stack)
     client = clients(file.region, endpoint_url)
     number = account_of(client)
     account = Account(client=client, project=NAMESPACE, stack=file.stack)

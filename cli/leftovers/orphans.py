@@ -43,16 +43,28 @@ def _names(name: str) -> Iterator[str]:
         yield name.rpartition(":")[0]
 
 
-def known_of(file: Path) -> Known:
-    """What `pulumi stack export` has written. Raises CliError where it has not written the file."""
+def known_of(file: Path, stack: str) -> Known:
+    """What `pulumi stack export` has written of a stack.
+
+    Raises CliError where it has not written the file, or has of another stack: all that stands
+    would be told with the commands that delete it.
+    """
     try:
         resources = json.loads(file.read_text(encoding="utf-8"))["deployment"].get("resources", [])
-        return Known(frozenset(name for each in resources for name in told_by(each)))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        names = frozenset(name for each in resources for name in told_by(each))
+        stacks = sorted({each["urn"].split(":", 3)[2] for each in resources})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise CliError(
             f"{file} is no export of a stack ({error}); write one by `pulumi stack export --file`",
             ExitCode.USAGE,
         ) from error
+    if stacks not in ([], [stack]):
+        raise CliError(
+            f"{file} is of stack {', '.join(stacks)}, not of {stack}; write one by `pulumi stack"
+            f" export --stack {stack} --file`",
+            ExitCode.USAGE,
+        )
+    return Known(names)
 
 
 def told_by(resource: Mapping[str, Any]) -> Iterator[str]:

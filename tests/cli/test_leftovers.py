@@ -60,7 +60,9 @@ def clouds(tmp_path_factory) -> Iterator[tuple[LocalCloud, set[str]]]:
         before = kinds(standing)
         state = tmp_path_factory.mktemp("state") / "exported.json"
         state.write_text(checkpoint(alive.state, exports={}, settings={}, passphrase="x"))
-        assert leftovers.orphans(of(cloud), known_of(state)) == ([], []), "of a stack that stands"
+        assert leftovers.orphans(of(cloud), known_of(state, "dev")) == ([], []), (
+            "of a stack that stands"
+        )
         _made_by_a_killed_up(cloud, state)
         assert not any(ended in one.name for one in standing), "nobody can remove an ended job"
         destroy(ROOT, "dev", cloud.client, previous=alive.state, config=OPEN, secrets=SECRETS)
@@ -94,7 +96,7 @@ def _made_by_a_killed_up(cloud: LocalCloud, state: Path) -> None:
     ]
     without = state.with_name("without.json")
     without.write_text(json.dumps(kept))
-    found, unseen = leftovers.orphans(account, known_of(without))
+    found, unseen = leftovers.orphans(account, known_of(without, "dev"))
     assert unseen == []
     assert {one.name.rpartition("/")[2]: one.remove for one in found} == {
         rule: (
@@ -293,7 +295,26 @@ def test_what_a_state_has_by_its_name_alone_is_no_orphan(name: str, known: str) 
     assert Known(frozenset({f"{known}-2"})).lacks(one)
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", '{"deployment": []}', '{"deployment": null}'])
+def test_the_state_of_another_stack_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    urn = "urn:pulumi:prod::batch-reference::pulumi:pulumi:Stack::batch-reference-prod"
+    file.write_text(json.dumps({"deployment": {"resources": [{"urn": urn}]}}))
+    with pytest.raises(CliError, match=r"state\.json is of stack prod, not of dev"):
+        known_of(file, "dev")
+    assert known_of(file, "prod").names == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "[]",
+        '{"deployment": []}',
+        '{"deployment": null}',
+        '{"deployment": {"resources": [{"urn": "x"}]}}',
+    ],
+)
 def test_a_state_that_is_none_is_refused(text: str | None, tmp_path: Path) -> None:
     file = tmp_path / "state.json"
     if text is not None:
@@ -310,7 +331,8 @@ def test_a_state_is_told_what_it_lacks(clouds, monkeypatch, tmp_path: Path) -> N
     file = tmp_path / "state.json"
     for known, code in ((topic, ExitCode.OK), ("arn:of:another", ExitCode.NOT_READY)):
         told = [one.name for one in leftovers.orphans(of(cloud), Known(frozenset({topic})))[0]]
-        resources = [{"id": each} for each in (known, *told)]
+        urn = "urn:pulumi:dev::batch-reference::aws:sns/topic:Topic::it"
+        resources = [{"urn": urn, "id": each} for each in (known, *told)]
         file.write_text(json.dumps({"deployment": {"resources": resources}}))
         out = Console(file=io.StringIO(), width=200)
         found = leftovers.show(out, "dev", state=file, endpoint_url="", as_json=False)
