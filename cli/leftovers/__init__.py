@@ -88,14 +88,15 @@ def orphans(account: Account, known: Known) -> Found:
 
 
 def _looked(account: Account, looks: Mapping[str, Look]) -> Found:
-    found: list[Leftover] = []
+    found: dict[str, Leftover] = {}
     unseen: list[Unseen] = []
     for kind, look in looks.items():
         try:
-            found.extend(look(account))
+            for one in look(account):
+                found.setdefault(one.name, one)  # by name and by tag it is the same
         except (BotoCoreError, ClientError) as error:
             unseen.append(Unseen(kind=kind, because=str(error)))
-    return found, unseen
+    return list(found.values()), unseen
 
 
 def _costly(leftover: Leftover) -> bool:

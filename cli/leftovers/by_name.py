@@ -4,8 +4,8 @@ by what it belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from cli.leftovers.account import Account, Leftover, Look
 from cli.leftovers.by_tag import ALIVE
@@ -208,12 +208,26 @@ def _mount_targets(account: Account) -> Iterator[Leftover]:
             )
 
 
+_BUDGET: Final = "budget-monthly"
+"""The program's name of its budget, which the whole name has in it."""
+
+
+def _counts(budget: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The tags by whose cost a budget goes."""
+    parts = [part.get("Tags", {}) for part in budget.get("FilterExpression", {}).get("And", [])]
+    return [
+        {"Key": part["Key"], "Value": value} for part in parts for value in part.get("Values", [])
+    ]
+
+
 def _budgets(account: Account) -> Iterator[Leftover]:
-    """Budgets and their actions, by name: Budgets lists no tags beside them."""
+    """Budgets of the stack's cost, and their actions: Budgets lists no tags beside them."""
     number = account.client("sts").get_caller_identity()["Account"]
-    for budget in account.pages("budgets", "describe_budgets", "Budgets", AccountId=number):
+    for budget in account.pages(
+        "budgets", "describe_budgets", "Budgets", AccountId=number, ShowFilterExpression=True
+    ):
         name = budget["BudgetName"]
-        if not name.startswith(f"{account.prefix}-budget-"):
+        if _BUDGET not in name or not account.owns(_counts(budget)):
             continue
         arn = f"arn:aws:budgets::{number}:budget/{name}"
         of_budget = {"AccountId": number, "BudgetName": name}

@@ -14,8 +14,6 @@ _LOOKED_FOR: Final = (
     "budgets:budget",
     "ec2:image",
     "ec2:security-group-rule",
-    "iam:instance-profile",
-    "iam:policy",
     "logs:log-group",
 )
 """Kinds that are looked for by themselves."""

@@ -185,6 +185,14 @@ KINDS: Final[dict[str, Kind]] = {
         costs=f"{FREE} without messages",
         remove="aws sns delete-topic --topic-arn {arn}",
     ),
+    "iam:policy": Kind(
+        kind="managed policy",
+        remove="aws iam delete-policy --policy-arn {arn}",
+    ),
+    "iam:instance-profile": Kind(
+        kind="instance profile",
+        remove="aws iam delete-instance-profile --instance-profile-name {name}",
+    ),
     "ec2:vpc": Kind(kind="VPC", remove="aws ec2 delete-vpc --vpc-id {name}"),
     "ec2:subnet": Kind(kind="subnet", remove="aws ec2 delete-subnet --subnet-id {name}"),
     "ec2:route-table": Kind(

@@ -79,7 +79,10 @@ class Night:
         """From here on answers are lost."""
         create, call = Provider.create, Aws.call
 
-        def made(it: Provider, token: str, logical: str, inputs: Mapping[str, Any]) -> Made:
+        def made(
+            it: Provider, token: str, logical: str, inputs: Mapping[str, Any], *, preview: bool
+        ) -> Made:
+            assert not preview
             with self._lock:
                 found = self._made(it, partial(create, it, token, logical), token, logical, inputs)
                 self._known.update(told_by({"id": found[0], "outputs": plain(found[1])}))
