@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -28,12 +27,6 @@ from localcloud.deployment.stack_file import StackFileError, read_stack
 IMAGES: Final[Mapping[str, Path | Program]] = {"*/batch-reference*": ROOT / "docker" / "app"}
 """The images of the stack's own repositories stand for this checkout: its `workloads/` is what they
 hold.
-"""
-
-
-_COLLECT_SELDOM: Final = (200_000, 50, 1000)
-"""A deployment makes millions of objects that stay; looking through them again and again takes a
-fourth of its time.
 """
 
 
@@ -118,7 +111,6 @@ def rehearsal(
     program = pulumi.prepare_program(directory / "program", file)
     settings = _settings(program, file.name)
     say("starting AWS in memory")
-    gc.set_threshold(*_COLLECT_SELDOM)
     try:
         region = settings.get("aws:region", "us-east-1")
         cloud = LocalCloud(

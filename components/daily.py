@@ -10,6 +10,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from components.function import (
     EventTrigger,
@@ -178,13 +179,13 @@ class Daily(Component):
         )
         policy = aws.iam.RolePolicy(
             f"{name}-schedules",
-            role=role.id,
+            role=role.name,
             policy=document(
                 *calls,
                 statement(
                     "KeepDeadLetters",
                     actions=["sqs:SendMessage"],
-                    resources=[self.function.dead_letters.arn],
+                    resources=[self.function.dead_letters_arn],
                 ),
             ),
             opts=self.child(),
@@ -209,7 +210,7 @@ class Daily(Component):
             flexible_time_window=aws.scheduler.ScheduleFlexibleTimeWindowArgs(mode="OFF"),
             target=aws.scheduler.ScheduleTargetArgs(
                 arn=target_arn,
-                role_arn=role.arn,
+                role_arn=arn_of(role, self._args.context),
                 # the time it stands for, also where the call comes late
                 input=json_text(
                     {"at": "<aws.scheduler.scheduled-time>", "begin": True}, sort_keys=True
@@ -219,7 +220,7 @@ class Daily(Component):
                     maximum_retry_attempts=_CALL_RETRIES,
                 ),
                 dead_letter_config=aws.scheduler.ScheduleTargetDeadLetterConfigArgs(
-                    arn=self.function.dead_letters.arn
+                    arn=self.function.dead_letters_arn
                 ),
             ),
             state="ENABLED",

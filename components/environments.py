@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from components.environment_hooks import departure_hooks, placement_hooks
 from components.launch_template import LaunchTemplate, LaunchTemplateArgs
@@ -70,7 +71,7 @@ class Environments(Component):
             key: self._environment(f"{name}-{key}", key, environment)
             for key, environment in args.environments.items()
         }
-        self.arns = {key: environment.arn for key, environment in made.items()}
+        self.arns = {key: arn_of(each, args.context) for key, each in made.items()}
         self.names = {key: environment.name for key, environment in made.items()}
         self.register_outputs({"arns": self.arns, "names": self.names})
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from components.json_text import json_text
 from components.policies import document, statement, tls_only, trust
@@ -94,6 +95,7 @@ class LambdaFunction(Component):
     role_name: pulumi.Output[str]
     log_group_name: pulumi.Output[str]
     dead_letters: aws.sqs.Queue
+    dead_letters_arn: pulumi.Output[str]
     event_max_age_hours: int
 
     def __init__(
@@ -117,11 +119,12 @@ class LambdaFunction(Component):
             tags=context.tags,
             opts=self.child(),
         )
+        self.dead_letters_arn = arn_of(self.dead_letters, context)
         if not args.called_by_rules:
             aws.sqs.QueuePolicy(
                 f"{name}-dead-letters",
                 queue_url=self.dead_letters.url,
-                policy=document(tls_only("sqs:*", [self.dead_letters.arn])),
+                policy=document(tls_only("sqs:*", [self.dead_letters_arn])),
                 opts=self.child(),
             )
         role = aws.iam.Role(
@@ -132,17 +135,17 @@ class LambdaFunction(Component):
         )
         policy = aws.iam.RolePolicy(
             f"{name}-role",
-            role=role.id,
+            role=role.name,
             policy=document(
                 statement(
                     "WriteLogs",
                     actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                    resources=[pulumi.Output.concat(logs.arn, ":log-stream:*")],
+                    resources=[pulumi.Output.concat(arn_of(logs, context), ":log-stream:*")],
                 ),
                 statement(
                     "KeepDeadLetters",
                     actions=["sqs:SendMessage"],
-                    resources=[self.dead_letters.arn],
+                    resources=[self.dead_letters_arn],
                 ),
                 *args.statements,
             ),
@@ -155,7 +158,7 @@ class LambdaFunction(Component):
             architectures=[_ARCHITECTURE],
             handler=args.handler,
             code=_with_settings(args.settings),
-            role=role.arn,
+            role=arn_of(role, context),
             timeout=args.timeout_seconds,
             memory_size=_MEMORY_MIB,
             environment=aws.lambda_.FunctionEnvironmentArgs(
@@ -172,7 +175,7 @@ class LambdaFunction(Component):
                 log_format="Text", log_group=logs.name
             ),
             dead_letter_config=aws.lambda_.FunctionDeadLetterConfigArgs(
-                target_arn=self.dead_letters.arn
+                target_arn=self.dead_letters_arn
             ),
             tags=context.tags,
             # Lambda checks on creation that the role may write to the dead-letter queue
@@ -185,7 +188,7 @@ class LambdaFunction(Component):
             maximum_event_age_in_seconds=args.event_max_age_hours * 3600,
             opts=self.child(),
         )
-        self.name, self.arn, self.role_name = function.name, function.arn, role.name
+        self.name, self.arn, self.role_name = function.name, arn_of(function, context), role.name
         self.register_outputs(
             {
                 "name": self.name,
@@ -229,21 +232,23 @@ class EventTrigger(Component):
             f"{name}-{label}": self._rule(f"{name}-{label}", pattern, None)
             for label, pattern in args.further.items()
         }
-        queue = args.function.dead_letters
+        letters_arn = args.function.dead_letters_arn
         dead_letters = aws.sqs.QueuePolicy(
             f"{name}-dead-letters",
-            queue_url=queue.url,
+            queue_url=args.function.dead_letters.url,
             policy=document(
                 statement(
                     "UndeliveredEvents",
                     principal={"Service": "events.amazonaws.com"},
                     actions=["sqs:SendMessage"],
-                    resources=[queue.arn],
+                    resources=[letters_arn],
                     conditions={
-                        "ArnEquals": {"aws:SourceArn": [rule.arn for rule in rules.values()]}
+                        "ArnEquals": {
+                            "aws:SourceArn": [arn_of(rule, args.context) for rule in rules.values()]
+                        }
                     },
                 ),
-                tls_only("sqs:*", [queue.arn]),
+                tls_only("sqs:*", [letters_arn]),
             ),
             opts=self.child(),
         )
@@ -274,7 +279,7 @@ class EventTrigger(Component):
             action="lambda:InvokeFunction",
             function=function.name,
             principal="events.amazonaws.com",
-            source_arn=rule.arn,
+            source_arn=arn_of(rule, self._args.context),
             opts=self.child(),
         )
         aws.cloudwatch.EventTarget(
@@ -286,7 +291,7 @@ class EventTrigger(Component):
                 maximum_retry_attempts=_EVENTBRIDGE_RETRIES,
             ),
             dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(
-                arn=function.dead_letters.arn
+                arn=function.dead_letters_arn
             ),
             # an event that comes before both would be lost
             opts=self.child(depends_on=[permission, dead_letters], aliases=[f"{name}-target"]),

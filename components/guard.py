@@ -11,6 +11,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from components.function import (
     EventTrigger,
@@ -94,7 +95,7 @@ class SubmissionStop(Component):
                     policy_arn=forbidden.arn, roles=list(args.role_names)
                 )
             ),
-            execution_role_arn=execution.arn,
+            execution_role_arn=arn_of(execution, context),
             subscribers=[
                 aws.budgets.BudgetActionSubscriberArgs(address=address, subscription_type="EMAIL")
                 for address in args.emails
@@ -126,7 +127,7 @@ class SubmissionStop(Component):
         targets = [pulumi.Output.concat(roles, each) for each in args.role_names]
         aws.iam.RolePolicy(
             f"{name}-role",
-            role=role.id,
+            role=role.name,
             policy=document(
                 statement(
                     "AttachThisPolicy",

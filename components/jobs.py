@@ -11,6 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import cleaning
+from components.arns import arn_of
 from components.containers import ContainerArgs, Placement, container_properties
 from components.context import Component, StackContext
 from components.disks import disk_variables
@@ -198,7 +199,7 @@ class Jobs(Component):
         shards = job.shards if isinstance(job, AnalysisJob) else 1
         return Definition(
             name=definition.name,
-            arn_prefix=definition.arn_prefix,
+            arn_prefix=arn_of(definition, args.context),
             multi_node=nodes > 1,
             shards=shards,
         )

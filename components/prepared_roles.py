@@ -9,6 +9,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from components.policies import document, statement, trust
 from components.roles import pull_statements
@@ -98,7 +99,7 @@ class PreparedRoles(Component):
                 ],
             ),
         ]
-        policy = aws.iam.RolePolicy(name, role=role.id, policy=document(*own), opts=self.child())
+        policy = aws.iam.RolePolicy(name, role=role.name, policy=document(*own), opts=self.child())
         profile = aws.iam.InstanceProfile(
             name,
             role=role.name,
@@ -129,7 +130,7 @@ class PreparedRoles(Component):
         )
         aws.iam.RolePolicy(
             name,
-            role=role.id,
+            role=role.name,
             policy=document(
                 statement(
                     "OwnImagesAlone",
@@ -141,4 +142,4 @@ class PreparedRoles(Component):
             ),
             opts=self.child(),
         )
-        return role.arn
+        return arn_of(role, self._args.context)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from config.queues import FairShare, Queue
 
@@ -34,7 +35,7 @@ class Queues(Component):
         super().__init__(name, opts)
         self._args = args
         made = {key: self._queue(f"{name}-{key}", queue) for key, queue in args.queues.items()}
-        self.arns = {key: queue.arn for key, queue in made.items()}
+        self.arns = {key: arn_of(queue, args.context) for key, queue in made.items()}
         self.names = {key: queue.name for key, queue in made.items()}
         self.register_outputs({"arns": self.arns, "names": self.names})
 
@@ -84,4 +85,4 @@ class Queues(Component):
             tags=self._args.context.tags,
             opts=self.child(),
         )
-        return policy.arn
+        return arn_of(policy, self._args.context)

@@ -75,7 +75,7 @@ class Redrive(Component):
                             "sqs:DeleteMessage",
                             "sqs:ChangeMessageVisibility",
                         ],
-                        resources=[each.dead_letters.arn for each in args.functions.values()],
+                        resources=[each.dead_letters_arn for each in args.functions.values()],
                     ),
                     statement(
                         "CallFunctions",

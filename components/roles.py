@@ -9,6 +9,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from components.images import Images
 from components.job_policies import job_statements
@@ -99,7 +100,7 @@ class Roles(Component):
         profile = aws.iam.InstanceProfile(
             f"{name}-instance", role=role.name, tags=args.context.tags, opts=self.child()
         )
-        return profile.arn
+        return arn_of(profile, args.context)
 
     def _role(
         self, name: str, args: RolesArgs, statements: list[dict[str, Any]]
@@ -112,9 +113,11 @@ class Roles(Component):
             opts=self.child(),
         )
         self.ready.append(
-            aws.iam.RolePolicy(name, role=role.id, policy=document(*statements), opts=self.child())
+            aws.iam.RolePolicy(
+                name, role=role.name, policy=document(*statements), opts=self.child()
+            )
         )
-        return role.arn
+        return arn_of(role, args.context)
 
 
 def pull_statements(repository_arns: Sequence[pulumi.Input[str]]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import sys
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +52,7 @@ def uses(source: str, modules: Mapping[str, str], others: Iterable[str]) -> set[
         others: the changed files that are no modules.
     """
     found = {path for path in others if PurePosixPath(path).name in source}
-    for name in _names(ast.parse(source)):
+    for name in _names(source):
         parts = name.split(".")
         known = next(
             (
@@ -67,7 +68,12 @@ def uses(source: str, modules: Mapping[str, str], others: Iterable[str]) -> set[
     return found
 
 
-def _names(tree: ast.AST) -> Iterator[str]:
+@cache
+def _names(source: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_named(ast.parse(source))))
+
+
+def _named(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -22,6 +22,9 @@ from tests.support.flakes import OPTION, SecondChance
 # that wait for the next product take a processor for it, from the tests beside this one.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# As in the ranks of one node (mpirun.on_one_node): this transport opens with a sleep of one second.
+os.environ.setdefault("OMPI_MCA_btl", "^ofi")
+
 # A loader keeps what it has parsed: one for all sessions, of which each test makes some. The models
 # of the AWS SDK were half of the time of the tests that call it.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)

@@ -17,7 +17,7 @@ from cli.check import hanging
 from cli.errors import CliError, ExitCode
 from cli.frame import print_json
 from cli.leftovers.account import Account, Leftover, Look
-from cli.leftovers.by_name import MADE_BESIDE, MADE_BY_A_STACK
+from cli.leftovers.by_name import MADE_BESIDE, MADE_BY_A_STACK, TIES_OF_A_STACK
 from cli.leftovers.by_tag import tagged
 from cli.leftovers.kinds import FREE
 from cli.leftovers.orphans import Known, known_of
@@ -78,13 +78,14 @@ def show(
 
 def examine(account: Account) -> Found:
     """All that is left, and the kinds that could not be looked for."""
-    return _looked(account, {**MADE_BY_A_STACK, **_BY_TAG, **MADE_BESIDE})
+    found, unseen = _looked(account, {**_OF_THE_PROGRAM, **MADE_BESIDE})
+    return _once(found), unseen
 
 
 def orphans(account: Account, known: Known) -> Found:
     """What the program has made and the state does not know, and what could not be looked for."""
-    found, unseen = _looked(account, {**MADE_BY_A_STACK, **_BY_TAG})
-    return [one for one in found if known.lacks(one)], unseen
+    found, unseen = _looked(account, _OF_THE_PROGRAM)
+    return _once([one for one in found if known.lacks(one)]), unseen
 
 
 def _looked(account: Account, looks: Mapping[str, Look]) -> Found:
@@ -99,11 +100,25 @@ def _looked(account: Account, looks: Mapping[str, Look]) -> Found:
     return list(found.values()), unseen
 
 
+def _once(found: Sequence[Leftover]) -> list[Leftover]:
+    """Without what goes by the command of another one that is told: it would fail the second
+    time.
+    """
+    commands = [one.remove.split(" && ") for one in found]
+    before = {step for steps in commands for step in steps[:-1]}
+    return [one for one, steps in zip(found, commands, strict=True) if steps[-1] not in before]
+
+
 def _costly(leftover: Leftover) -> bool:
     return not leftover.costs.startswith(FREE)
 
 
-_BY_TAG: Final[dict[str, Look]] = {"resources with the stack's tags": tagged}
+_OF_THE_PROGRAM: Final[dict[str, Look]] = {
+    **TIES_OF_A_STACK,
+    "resources with the stack's tags": tagged,
+    **MADE_BY_A_STACK,
+}
+"""What is looked for -> how, so that the commands work from the first to the last."""
 _KEPT_BY_AWS: Final = (
     "job descriptions 7 days and INACTIVE job definitions 180 days (AWS Batch)",
     "metrics 15 months (CloudWatch)",

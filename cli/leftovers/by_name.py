@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from cli.leftovers.account import Account, Leftover, Look
-from cli.leftovers.by_tag import ALIVE
+from cli.leftovers.by_tag import ALIVE, of_arn
 from cli.leftovers.kinds import FREE, SERVICE_ROLES
+from cli.leftovers.ties import ties_of_role
 from components.state_machines.machine import VENDED_LOGS
 
 
@@ -117,39 +118,32 @@ def _roles(account: Account) -> Iterator[Leftover]:
                 name=role["Arn"],
                 why=ALIVE,
                 costs=FREE,
-                remove=f"aws iam delete-role --role-name {name}",
+                remove=" && ".join(
+                    (
+                        *ties_of_role(account.client, name),
+                        f"aws iam delete-role --role-name {name}",
+                    )
+                ),
             )
 
 
 def _policies(account: Account) -> Iterator[Leftover]:
-    """Managed policies and instance profiles, as roles: IAM is in the tagging API of us-east-1
+    """Instance profiles and managed policies, as roles: IAM is in the tagging API of us-east-1
     alone.
     """
     iam = account.client("iam")
-    for policy in account.pages("iam", "list_policies", "Policies", Scope="Local"):
-        arn = policy["Arn"]
-        if account.named(policy["PolicyName"]) and account.owns(
-            iam.list_policy_tags(PolicyArn=arn)["Tags"]
-        ):
-            yield Leftover(
-                kind="managed policy",
-                name=arn,
-                why=ALIVE,
-                costs=FREE,
-                remove=f"aws iam delete-policy --policy-arn {arn}",
-            )
     for profile in account.pages("iam", "list_instance_profiles", "InstanceProfiles"):
         name = profile["InstanceProfileName"]
         if account.named(name) and account.owns(
             iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"].get("Tags", [])
         ):
-            yield Leftover(
-                kind="instance profile",
-                name=profile["Arn"],
-                why=ALIVE,
-                costs=FREE,
-                remove=f"aws iam delete-instance-profile --instance-profile-name {name}",
-            )
+            yield of_arn(account, profile["Arn"])
+    for policy in account.pages("iam", "list_policies", "Policies", Scope="Local"):
+        arn = policy["Arn"]
+        if account.named(policy["PolicyName"]) and account.owns(
+            iam.list_policy_tags(PolicyArn=arn)["Tags"]
+        ):
+            yield of_arn(account, arn)
 
 
 def _rules(account: Account) -> Iterator[Leftover]:
@@ -286,16 +280,21 @@ def _service_roles(account: Account) -> Iterator[Leftover]:
             )
 
 
-MADE_BY_A_STACK: Final[dict[str, Look]] = {
+TIES_OF_A_STACK: Final[dict[str, Look]] = {
     "security group rules": _rules,
     "associations of route tables": _associations,
     "mount targets": _mount_targets,
-    "managed policies and instance profiles": _policies,
+}
+"""Kinds of things that the program makes between two others, neither of which can be deleted before
+-> how they are looked for.
+"""
+MADE_BY_A_STACK: Final[dict[str, Look]] = {
     "roles": _roles,
+    "instance profiles and managed policies": _policies,
     "budgets": _budgets,
     "saved queries": _queries,
 }
-"""Kinds of things that the program makes -> how they are looked for."""
+"""Kinds of other things that it makes, which outlive what uses them."""
 MADE_BESIDE: Final[dict[str, Look]] = {
     "log groups": _log_groups,
     "secrets": _secrets,

@@ -38,23 +38,23 @@ KINDS: Final[dict[str, Kind]] = {
             " aws dynamodb delete-table --table-name {name}"
         ),
     ),
-    "elasticfilesystem:file-system": Kind(
-        kind="file system of EFS",
-        costs="its files, about $0.30 a GB a month",
-        remove="aws efs delete-file-system --file-system-id {name}",
-    ),
-    "elasticfilesystem:access-point": Kind(
-        kind="access point of EFS",
-        remove="aws efs delete-access-point --access-point-id {name}",
+    "fsx:association": Kind(
+        kind="link of FSx for Lustre to a bucket",
+        remove="aws fsx delete-data-repository-association --association-id {name}",
     ),
     "fsx:file-system": Kind(
         kind="file system of FSx for Lustre",
         costs="its capacity, used or not, $0.14 to $0.60 a GiB a month",
         remove="aws fsx delete-file-system --file-system-id {name}",
     ),
-    "fsx:association": Kind(
-        kind="link of FSx for Lustre to a bucket",
-        remove="aws fsx delete-data-repository-association --association-id {name}",
+    "elasticfilesystem:access-point": Kind(
+        kind="access point of EFS",
+        remove="aws efs delete-access-point --access-point-id {name}",
+    ),
+    "elasticfilesystem:file-system": Kind(
+        kind="file system of EFS",
+        costs="its files, about $0.30 a GB a month",
+        remove="aws efs delete-file-system --file-system-id {name}",
     ),
     "backup:recovery-point": Kind(
         kind="backup of a file system",
@@ -69,6 +69,43 @@ KINDS: Final[dict[str, Kind]] = {
         kind="image repository",
         costs="its images, $0.10 a GB a month",
         remove="aws ecr delete-repository --force --repository-name {path}",
+    ),
+    "batch:job": Kind(
+        kind="job",
+        costs="its instances, while it runs",
+        remove="aws batch terminate-job --reason destroyed --job-id {name}",
+        by_services=True,
+    ),
+    "batch:job-queue": Kind(
+        kind="job queue",
+        costs=f"{FREE} by itself",
+        remove=(
+            "aws batch update-job-queue --job-queue {name} --state DISABLED &&"
+            " until aws batch delete-job-queue --job-queue {name}; do sleep 10; done"
+        ),
+    ),
+    "batch:compute-environment": Kind(
+        kind="compute environment",
+        costs="its instances, while they run",
+        remove=(
+            "aws batch update-compute-environment --compute-environment {name} --state DISABLED &&"
+            " until aws batch delete-compute-environment --compute-environment {name};"
+            " do sleep 10; done"
+        ),
+    ),
+    "batch:job-definition": Kind(
+        kind="job definition",
+        remove="aws batch deregister-job-definition --job-definition {arn}",
+    ),
+    "batch:scheduling-policy": Kind(
+        kind="scheduling policy",
+        remove="aws batch delete-scheduling-policy --arn {arn}",
+    ),
+    "ec2:instance": Kind(
+        kind="instance",
+        costs="its price by the hour",
+        remove="aws ec2 terminate-instances --instance-ids {name}",
+        by_services=True,
     ),
     "ec2:natgateway": Kind(
         kind="NAT gateway",
@@ -85,12 +122,6 @@ KINDS: Final[dict[str, Kind]] = {
         costs="about $7.30 a month for each zone where it is of type Interface",
         remove="aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {name}",
     ),
-    "ec2:instance": Kind(
-        kind="instance",
-        costs="its price by the hour",
-        remove="aws ec2 terminate-instances --instance-ids {name}",
-        by_services=True,
-    ),
     "ec2:volume": Kind(
         kind="EBS volume",
         costs="about $0.08 a GB a month",
@@ -103,60 +134,35 @@ KINDS: Final[dict[str, Kind]] = {
         remove="aws ec2 delete-snapshot --snapshot-id {name}",
         by_services=True,
     ),
-    "imagebuilder:image": Kind(
-        kind="image of EC2 Image Builder",
-        remove="aws imagebuilder delete-image --image-build-version-arn {arn}",
-    ),
     **{
         f"imagebuilder:{kind}": Kind(
             kind=f"{words} of EC2 Image Builder",
             remove=f"aws imagebuilder delete-{kind} --{argument}-arn {{arn}}",
         )
         for kind, words, argument in (
+            ("image-pipeline", "pipeline", "image-pipeline"),
+            ("lifecycle-policy", "lifecycle policy", "lifecycle-policy"),
+            ("image", "image", "image-build-version"),
+            ("image-recipe", "recipe", "image-recipe"),
             ("component", "component", "component-build-version"),
             ("distribution-configuration", "distribution", "distribution-configuration"),
-            ("image-pipeline", "pipeline", "image-pipeline"),
-            ("image-recipe", "recipe", "image-recipe"),
             ("infrastructure-configuration", "infrastructure", "infrastructure-configuration"),
-            ("lifecycle-policy", "lifecycle policy", "lifecycle-policy"),
         )
     },
     "ssm": Kind(kind="parameter", remove="aws ssm delete-parameter --name /{path}"),
-    "batch:compute-environment": Kind(
-        kind="compute environment",
-        costs="its instances, while they run",
-        remove=(
-            "aws batch update-compute-environment --compute-environment {name} --state DISABLED &&"
-            " aws batch delete-compute-environment --compute-environment {name}"
-        ),
-    ),
-    "batch:job": Kind(
-        kind="job",
-        costs="its instances, while it runs",
-        remove="aws batch terminate-job --reason destroyed --job-id {name}",
-        by_services=True,
-    ),
-    "batch:job-definition": Kind(
-        kind="job definition",
-        remove="aws batch deregister-job-definition --job-definition {arn}",
-    ),
     "secretsmanager": Kind(
         kind="secret",
         costs="$0.40 a month",
         remove="aws secretsmanager delete-secret --secret-id {arn}",
     ),
-    "kms": Kind(
-        kind="key",
-        costs="$1 a month",
-        remove="aws kms schedule-key-deletion --key-id {name}",
+    "cloudwatch": Kind(
+        kind="alarm",
+        costs="about $0.10 a month for a metric",
+        remove="aws cloudwatch delete-alarms --alarm-names {name}",
     ),
-    "sqs": Kind(
-        kind="queue",
-        costs=f"{FREE} without messages",
-        remove=(
-            "aws sqs delete-queue --queue-url $(aws sqs get-queue-url --query QueueUrl"
-            " --output text --queue-name {name})"
-        ),
+    "events": Kind(
+        kind="rule of EventBridge",
+        remove="aws events delete-rule --name {name}",
     ),
     "lambda": Kind(
         kind="function",
@@ -168,44 +174,31 @@ KINDS: Final[dict[str, Kind]] = {
         costs=f"{FREE} without executions",
         remove="aws stepfunctions delete-state-machine --state-machine-arn {arn}",
     ),
-    "batch:job-queue": Kind(
-        kind="job queue",
-        costs=f"{FREE} by itself",
+    "sqs": Kind(
+        kind="queue",
+        costs=f"{FREE} without messages",
         remove=(
-            "aws batch update-job-queue --job-queue {name} --state DISABLED &&"
-            " aws batch delete-job-queue --job-queue {name}"
+            "aws sqs delete-queue --queue-url $(aws sqs get-queue-url --query QueueUrl"
+            " --output text --queue-name {name})"
         ),
-    ),
-    "events": Kind(
-        kind="rule of EventBridge",
-        remove="aws events delete-rule --name {name}",
     ),
     "sns": Kind(
         kind="topic",
         costs=f"{FREE} without messages",
         remove="aws sns delete-topic --topic-arn {arn}",
     ),
-    "iam:policy": Kind(
-        kind="managed policy",
-        remove="aws iam delete-policy --policy-arn {arn}",
+    "kms": Kind(
+        kind="key",
+        costs="$1 a month",
+        remove="aws kms schedule-key-deletion --key-id {name}",
     ),
     "iam:instance-profile": Kind(
         kind="instance profile",
         remove="aws iam delete-instance-profile --instance-profile-name {name}",
     ),
-    "ec2:vpc": Kind(kind="VPC", remove="aws ec2 delete-vpc --vpc-id {name}"),
-    "ec2:subnet": Kind(kind="subnet", remove="aws ec2 delete-subnet --subnet-id {name}"),
-    "ec2:route-table": Kind(
-        kind="route table",
-        remove="aws ec2 delete-route-table --route-table-id {name}",
-    ),
-    "ec2:internet-gateway": Kind(
-        kind="internet gateway",
-        remove="aws ec2 delete-internet-gateway --internet-gateway-id {name}",
-    ),
-    "ec2:security-group": Kind(
-        kind="security group",
-        remove="aws ec2 delete-security-group --group-id {name}",
+    "iam:policy": Kind(
+        kind="managed policy",
+        remove="aws iam delete-policy --policy-arn {arn}",
     ),
     "ec2:placement-group": Kind(
         kind="placement group",
@@ -215,17 +208,23 @@ KINDS: Final[dict[str, Kind]] = {
         kind="launch template",
         remove="aws ec2 delete-launch-template --launch-template-id {name}",
     ),
-    "batch:scheduling-policy": Kind(
-        kind="scheduling policy",
-        remove="aws batch delete-scheduling-policy --arn {arn}",
+    "ec2:route-table": Kind(
+        kind="route table",
+        remove="aws ec2 delete-route-table --route-table-id {name}",
     ),
-    "cloudwatch": Kind(
-        kind="alarm",
-        costs="about $0.10 a month for a metric",
-        remove="aws cloudwatch delete-alarms --alarm-names {name}",
+    "ec2:subnet": Kind(kind="subnet", remove="aws ec2 delete-subnet --subnet-id {name}"),
+    "ec2:security-group": Kind(
+        kind="security group",
+        remove="aws ec2 delete-security-group --group-id {name}",
     ),
+    "ec2:internet-gateway": Kind(
+        kind="internet gateway",
+        remove="aws ec2 delete-internet-gateway --internet-gateway-id {name}",
+    ),
+    "ec2:vpc": Kind(kind="VPC", remove="aws ec2 delete-vpc --vpc-id {name}"),
 }
-"""By service, or service and type of resource, of the ARN.
+"""By service, or service and type of resource, of the ARN; what another one uses comes after it, so
+that the commands work from the first to the last.
 
 Prices are those of us-east-1 (2026-11).
 """

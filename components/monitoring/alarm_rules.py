@@ -40,17 +40,14 @@ class AlarmsArgs:
 
 
 def rules_of(args: AlarmsArgs) -> Iterator[Rule]:
-    """All alarms that the stack has by itself; those in floods act through a composite one."""
+    """All alarms that the stack has by itself; those in floods act through a composite one.
+
+    Those of environments and queues come last: where one comes or goes the diff of what lists them
+    by position, the dashboard, is short.
+    """
     section, stack = args.config.monitoring, {metrics.STACK: args.context.stack}
     for label, function in args.functions.items():
         yield from _of_function(label, function)
-    for queue, queue_name in args.queues.names.items():
-        yield from _of_queue(section, queue, queue_name, {**stack, metrics.QUEUE: queue})
-    for environment, settings in args.config.environments.items():
-        dimensions = {**stack, metrics.ENVIRONMENT: environment}
-        yield from _of_environment(
-            section, environment, dimensions, has_vcpus=not settings.kind.startswith("fargate")
-        )
     for machine, arn in args.state_machine_arns.items():
         yield from _of_machine(machine, arn)
     yield from _of_stages(section, stack)
@@ -92,6 +89,13 @@ def rules_of(args: AlarmsArgs) -> Iterator[Rule]:
             seconds=look_seconds,
             above=section.running_usd_per_hour,
         )
+    for environment, settings in args.config.environments.items():
+        dimensions = {**stack, metrics.ENVIRONMENT: environment}
+        yield from _of_environment(
+            section, environment, dimensions, has_vcpus=not settings.kind.startswith("fargate")
+        )
+    for queue, queue_name in args.queues.names.items():
+        yield from _of_queue(section, queue, queue_name, {**stack, metrics.QUEUE: queue})
 
 
 def _of_function(label: str, function: LambdaFunction) -> Iterator[Rule]:

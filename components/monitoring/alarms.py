@@ -13,6 +13,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component
 from components.monitoring.alarm_forms import FLOODS, Flood, Rule
 from components.monitoring.alarm_rules import AlarmsArgs, rules_of
@@ -33,11 +34,12 @@ class Alarms(Component):
         self._args = args
         rules = list(rules_of(args))
         made = {rule.label: self._alarm(f"{name}-{rule.label}", rule) for rule in rules}
-        self.arns = {label: alarm.arn for label, alarm in made.items()}
+        self.arns = {}
         for label, flood in FLOODS.items():
             names = [made[rule.label].name for rule in rules if rule.flood == label]
             if names:
                 self.arns[label] = self._composite(f"{name}-{label}", flood, names)
+        self.arns |= {label: arn_of(alarm, args.context) for label, alarm in made.items()}
         self.register_outputs({"arns": self.arns})
 
     def _description(self, what: str, todo: str, section: str) -> str:
@@ -72,8 +74,9 @@ class Alarms(Component):
     def _composite(
         self, name: str, flood: Flood, names: list[pulumi.Output[str]]
     ) -> pulumi.Output[str]:
+        # a line each: a diff then shows which one comes or goes
         terms = pulumi.Output.all(*names).apply(
-            lambda found: " OR ".join(f'ALARM("{each}")' for each in found)
+            lambda found: " OR\n".join(f'ALARM("{each}")' for each in found)
         )
         alarm = aws.cloudwatch.CompositeAlarm(
             name,
@@ -85,4 +88,4 @@ class Alarms(Component):
             tags=self._args.context.tags,
             opts=self.child(),
         )
-        return alarm.arn
+        return arn_of(alarm, self._args.context)

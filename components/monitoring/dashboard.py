@@ -196,22 +196,10 @@ def _widgets(args: DashboardArgs) -> Iterator[dict[str, Any]]:
             for end in ("Succeeded", "Failed", "TimedOut", "Aborted")
         ]
         yield graph("Executions of the state machines", executions, stat="Sum", period=3600)
-    for queue in queues:
-        rows = [
-            own(metrics.jobs_metric(status), metrics.QUEUE, queue, status)
-            for status in metrics.QUEUE_STATES
-        ]
-        yield graph(f"Jobs of queue {queue}", rows, view="timeSeries", stacked=True)
     yield graph(
         "Front of the line has waited, seconds",
         [own(metrics.FRONT_WAITED, metrics.QUEUE, queue) for queue in queues],
     )
-    for environment in environments:
-        rows = [
-            own(metric, metrics.ENVIRONMENT, environment, metric)
-            for metric in (metrics.DESIRED_VCPUS, metrics.MAX_VCPUS)
-        ]
-        yield graph(f"vCPUs of environment {environment}", rows)
     yield graph(
         "Environment is valid",
         [own(metrics.VALID, metrics.ENVIRONMENT, environment) for environment in environments],
@@ -240,3 +228,16 @@ def _widgets(args: DashboardArgs) -> Iterator[dict[str, Any]]:
         for label, function in args.functions.items()
     ]
     yield graph("Dead letters", letters)
+    # last, so that the others stay where they are when one comes or goes
+    for environment in environments:
+        rows = [
+            own(metric, metrics.ENVIRONMENT, environment, metric)
+            for metric in (metrics.DESIRED_VCPUS, metrics.MAX_VCPUS)
+        ]
+        yield graph(f"vCPUs of environment {environment}", rows)
+    for queue in queues:
+        rows = [
+            own(metrics.jobs_metric(status), metrics.QUEUE, queue, status)
+            for status in metrics.QUEUE_STATES
+        ]
+        yield graph(f"Jobs of queue {queue}", rows, view="timeSeries", stacked=True)

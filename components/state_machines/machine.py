@@ -9,6 +9,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from components.json_text import json_text
 from components.policies import document, statement, trust
@@ -81,40 +82,40 @@ class Machine(Component):
         deliver_logs = statement("DeliverLogs", actions=_LOG_DELIVERY, resources=["*"])
         policy = aws.iam.RolePolicy(
             f"{name}-role",
-            role=role.id,
+            role=role.name,
             policy=document(*args.statements, deliver_logs),
             opts=self.child(),
         )
         machine = aws.sfn.StateMachine(
             f"{name}-machine",
             type="STANDARD",
-            role_arn=role.arn,
+            role_arn=arn_of(role, context),
             definition=json_text(args.definition, sort_keys=True),
             logging_configuration=aws.sfn.StateMachineLoggingConfigurationArgs(
                 # input and output say nothing that the state item and the jobs do not
                 level="ERROR",
                 include_execution_data=False,
-                log_destination=pulumi.Output.concat(logs.arn, ":*"),
+                log_destination=pulumi.Output.concat(arn_of(logs, context), ":*"),
             ),
             tracing_configuration=aws.sfn.StateMachineTracingConfigurationArgs(enabled=False),
             tags=context.tags,
             # Step Functions checks on creation that the role may write to the log group
             opts=self.child(depends_on=[policy]),
         )
-        self.arn, self.role_name = machine.arn, role.name
+        self.arn, self.role_name = arn_of(machine, context), role.name
         if args.distributes:
             # a policy of its own, for it names the machine
-            executions = machine.arn.apply(
+            executions = self.arn.apply(
                 lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*"
             )
             aws.iam.RolePolicy(
                 f"{name}-distribute",
-                role=role.id,
+                role=role.name,
                 policy=document(
                     # Step Functions developer guide, "IAM policies for using Distributed Map
                     # states"
                     statement(
-                        "StartParts", actions=["states:StartExecution"], resources=[machine.arn]
+                        "StartParts", actions=["states:StartExecution"], resources=[self.arn]
                     ),
                     statement(
                         "FollowParts",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Final
 
+import botocore.session
 import moto.core.responses
 import moto.core.utils
 import moto.ec2.utils
@@ -19,13 +20,16 @@ backend_app: Final[Any] = functools.cache(create_backend_app)
 """The application of a service: routes to classes, without any state of a cloud."""
 
 
+@functools.cache
 def hasten() -> None:
     """Puts cheaper ways in their place, once for the process."""
     # each call inspects all methods of the class that answers it
     names: Any = functools.cache(method_names_from_class)
     setattr(moto.core.responses, "method_names_from_class", names)  # noqa: B010 - mypy knows these as moto has them
-    # each service's model is looked for in a new list of all that botocore has
+    # each service's model is looked for in a new list of all that botocore has, and parsed anew for
+    # each session, of which moto makes many
     setattr(moto.core.utils, "create_loader", functools.cache(create_loader))  # noqa: B010
+    setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))  # noqa: B010
     # 1,300 AMIs come with each cloud, and three ids with each of them
     setattr(moto.ec2.utils, "random_resource_id", _resource_id)  # noqa: B010
 

@@ -44,13 +44,13 @@ def prepare_moto(port: int) -> None:
     and reading 1,500 policies for each takes seconds and a hundred megabytes. State machines are
     executed, and call the services that they integrate through the port of the front.
     """
+    hasten()
     default_user_config["iam"]["load_aws_managed_policies"] = True
     get_backend("iam")[ACCOUNT_ID][PARTITION]
     default_user_config["iam"]["load_aws_managed_policies"] = False
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     os.environ["MOTO_PORT"] = str(port)
     complete_answers()
-    hasten()
 
 
 def reset_moto() -> None:

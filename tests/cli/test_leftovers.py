@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rich.console import Console
 from cli import leftovers
 from cli.errors import CliError, ExitCode
 from cli.leftovers import Account, Leftover
-from cli.leftovers.by_tag import tagged
+from cli.leftovers.by_tag import of_arn, tagged
 from cli.leftovers.orphans import Known, known_of
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy, destroy
@@ -50,6 +51,11 @@ def kinds(found: list[Leftover]) -> set[str]:
     return {one.kind for one in found}
 
 
+def _before(found: list[Leftover], user: str, used: str) -> bool:
+    order = [one.kind for one in found]
+    return max(n for n, kind in enumerate(order) if kind == user) < order.index(used)
+
+
 @pytest.fixture(scope="module")
 def clouds(tmp_path_factory) -> Iterator[tuple[LocalCloud, set[str]]]:
     """An AWS in which the stack `dev` was deployed and destroyed, and what was left before."""
@@ -65,6 +71,8 @@ def clouds(tmp_path_factory) -> Iterator[tuple[LocalCloud, set[str]]]:
         )
         _made_by_a_killed_up(cloud, state)
         assert not any(ended in one.name for one in standing), "nobody can remove an ended job"
+        assert _before(standing, "job queue", "compute environment")
+        assert _before(standing, "subnet", "VPC")
         destroy(ROOT, "dev", cloud.client, previous=alive.state, config=OPEN, secrets=SECRETS)
         yield cloud, before
 
@@ -253,6 +261,78 @@ def test_what_is_left_is_named_with_its_removal(clouds, plant, kind, remove) -> 
     assert name not in {other.name for other in others} - {
         one.name for one in found if "AWSBatch" in one.name
     }
+
+
+def _run(client: Callable[[str], Any], command: str) -> None:
+    """Does what a command for the shell does: calls of the aws CLI, one after the other."""
+    for call in command.split(" && "):
+        aws, service, operation, *words = shlex.split(call)
+        assert aws == "aws"
+        values: dict[str, list[str]] = {}
+        for word in words:
+            if word.startswith("--"):
+                name = "".join(part.capitalize() for part in word[2:].split("-"))
+                values[name] = []
+            else:
+                values[name].append(word)
+        given = {name: each if name == "Ids" else each[0] for name, each in values.items()}
+        getattr(client(service), operation.replace("-", "_"))(**given)
+
+
+def _tied_role(client: Callable[[str], Any]) -> tuple[str, str, str]:
+    """ARNs of a role that has everything, of its policy and of its instance profile."""
+    iam, name = client("iam"), f"{PROJECT}-dev-tied"
+    trust, tags = '{"Version": "2012-10-17", "Statement": []}', {"project": PROJECT, "stack": "dev"}
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=listed)["Role"]
+    allowed = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "*"}],
+        }
+    )
+    iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=allowed)
+    policy = iam.create_policy(PolicyName=name, PolicyDocument=allowed)["Policy"]["Arn"]
+    iam.create_policy_version(PolicyArn=policy, PolicyDocument=allowed, SetAsDefault=True)
+    iam.attach_role_policy(RoleName=name, PolicyArn=policy)
+    profile = iam.create_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Arn"]
+    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    return role["Arn"], policy, profile
+
+
+def _removal(account: Account, arn: str) -> str:
+    if ":role/" in arn:  # the tagging API has none
+        return next(one.remove for one in leftovers.examine(account)[0] if one.name == arn)
+    return of_arn(account, arn).remove
+
+
+def test_what_is_tied_to_a_thing_goes_before_it(clouds) -> None:
+    """Each command does what it says, whichever is the first."""
+    account = of(clouds[0])
+    client = account.client
+    for first in range(3):
+        made = _tied_role(client)
+        for arn in made[first:] + made[:first]:
+            _run(client, _removal(account, arn))
+    ec2, events = client("ec2"), client("events")
+    vpc = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.77.0.0/24")["Subnet"]["SubnetId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    rule = events.put_rule(Name="left", ScheduleExpression="rate(1 minute)")["RuleArn"]
+    targets = [{"Id": each, "Arn": f"arn:aws:sqs:us-east-1:1:{each}"} for each in ("a", "b")]
+    events.put_targets(Rule="left", Targets=targets)
+    here = "arn:aws:ec2:us-east-1:1"
+    for arn in (
+        f"{here}:route-table/{table}",
+        f"{here}:subnet/{subnet}",
+        f"{here}:internet-gateway/{gateway}",
+        f"{here}:vpc/{vpc}",
+        rule,
+    ):
+        _run(client, _removal(account, arn))
 
 
 def test_what_may_not_be_looked_at_is_said(clouds, monkeypatch) -> None:

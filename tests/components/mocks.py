@@ -22,6 +22,7 @@ from typing import Any
 
 from pulumi.runtime import run_in_stack, set_all_config, settings
 
+from localcloud.deployment import source_positions
 from localcloud.deployment.deploy import DeploymentError
 from localcloud.deployment.engine import Engine, Resource
 from localcloud.deployment.provider import Provider, ProviderError
@@ -55,10 +56,16 @@ _ARNS = {
     "aws:cloudwatch/eventRule:EventRule": "arn:aws:events:{region}:{account}:rule/{name}",
     "aws:cloudwatch/logGroup:LogGroup": "arn:aws:logs:{region}:{account}:log-group:{name}",
     "aws:cloudwatch/metricAlarm:MetricAlarm": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": (
+        "arn:aws:cloudwatch:{region}:{account}:alarm:{name}"
+    ),
     "aws:batch/computeEnvironment:ComputeEnvironment": (
         "arn:aws:batch:{region}:{account}:compute-environment/{name}"
     ),
     "aws:batch/jobQueue:JobQueue": "arn:aws:batch:{region}:{account}:job-queue/{name}",
+    "aws:batch/schedulingPolicy:SchedulingPolicy": (
+        "arn:aws:batch:{region}:{account}:scheduling-policy/{name}"
+    ),
     "aws:batch/jobDefinition:JobDefinition": (
         "arn:aws:batch:{region}:{account}:job-definition/{name}:1"
     ),
@@ -185,7 +192,9 @@ class MockProvider(Provider):
         values = {name: plain(value) for name, value in inputs.items()}
         digest = hashlib.sha256(f"{token} {logical}".encode()).hexdigest()
         naming = NAMES.get(token)
-        name_property = naming.property if naming else "name"
+        # no automatic name, and another word for it
+        given = "alarmName" if "alarmName" in values else "name"
+        name_property = naming.property if naming else given
         name = values.get(name_property) or f"{logical}-{digest[:7]}"
         service, _, kind = token.removeprefix("aws:").partition(":")[0].partition("/")
         arn = _ARNS.get(token, "arn:aws:{service}:{region}:{account}:{kind}/{name}").format(
@@ -306,6 +315,7 @@ def deploy(
     Raises DeploymentError where a resource failed, or whatever the program itself raised. With
     `preview` nothing is created and what AWS would decide is unknown, as in `pulumi preview`.
     """
+    source_positions.hasten()
     provider = MockProvider(preview=preview)
     engine = Engine(project=PROJECT, stack=stack, program=_ROOT, provider=provider, preview=preview)
 

@@ -323,6 +323,10 @@ def test_dead_letters_of_the_functions_that_tell_are_tried_again_and_of_no_other
     )
 
 
+def _is_of_one(title: str) -> bool:
+    return title.startswith(("Jobs of queue ", "vCPUs of environment "))
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_dashboard_shows_metrics_that_somebody_publishes(stack: str) -> None:
     made = deployed(stack)
@@ -338,6 +342,9 @@ def test_the_dashboard_shows_metrics_that_somebody_publishes(stack: str) -> None
     shown = [row for widget in widgets[1:] for row in widget["properties"]["metrics"]]
     assert len(shown) > 30
     assert {row[1] for row in shown if row[0] == metrics.NAMESPACE} <= own
+    # a queue more leaves the others at their positions, by which a diff compares
+    of_one = [_is_of_one(widget["properties"]["title"]) for widget in widgets]
+    assert of_one == sorted(of_one)
     places = [(widget["x"], widget["y"]) for widget in widgets]
     assert len(places) == len(set(places))
     queries = made.all("aws:cloudwatch/queryDefinition:QueryDefinition")

@@ -25,9 +25,11 @@ _STATE: Final = ("PULUMI_SKIP_CHECKPOINTS", "PULUMI_DIY_BACKEND_DISABLE_CHECKPOI
 SPARED: Final = {
     "PYTHONPATH": str(Path(__file__).parent / "host"),
     **dict.fromkeys(_STATE, "true"),
+    "GOGC": "400",
 }
 """Variables of a CLI that does not do what no test looks at: its state is written once, at the end,
-and not after each of two hundred resources; for its programs see host/sitecustomize.py.
+and not after each of two hundred resources, and Go collects garbage seldom; for its programs see
+host/sitecustomize.py.
 """
 _EACH_STEP: Final = dict.fromkeys(_STATE, "false")
 _PROGRAM: Final = ("__main__.py", "components", "config", "docker", "workloads", "Pulumi.yaml")

@@ -7,8 +7,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -35,6 +33,8 @@ TIMES: Final = 10
 """For each signal and each command."""
 _PIECES: Final = 2
 _TRIES: Final = 3
+_AWS: Final = f'aws() {{ "{_COMMANDS}/aws" "$@" --endpoint-url "$AWS_ENDPOINT_URL"; }}'
+"""The aws CLI; version 1 calls SQS elsewhere otherwise."""
 _LOOK_SECONDS: Final = 0.5
 _QUIET_SECONDS: Final = 4.0
 _UP: Final = ("up",)
@@ -136,28 +136,17 @@ class Site:
         return found
 
     def remove(self, orphan: dict[str, str]) -> None:
-        """As `leftovers` says."""
+        """As `leftovers` says, pasted into a shell."""
         _LOG.info("orphan %s: %s", orphan["name"], orphan["remove"])
-        assert orphan["remove"].startswith("aws "), orphan
-        called = re.sub(r"\$\((.*?)\)", lambda it: self._aws(it[1]).strip(), orphan["remove"])
-        for command in called.split(" && "):
-            self._aws(command)
-
-    def _aws(self, command: str) -> str:
+        assert orphan["remove"].split()[0] == "aws", orphan
         done = subprocess.run(
-            [
-                _COMMANDS / "aws",
-                *shlex.split(command)[1:],
-                "--endpoint-url",  # version 1 of the CLI calls SQS elsewhere
-                self.environment["AWS_ENDPOINT_URL"],
-            ],
+            ["bash", "-ec", f"{_AWS}\n{orphan['remove']}"],
             env=self.environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, (command, done.stderr)
-        return done.stdout
+        assert done.returncode == 0, (orphan, done.stderr)
 
     @property
     def environment(self) -> dict[str, str]:

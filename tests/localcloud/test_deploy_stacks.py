@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
+from components.arns import Named, named_arn
+from components.context import StackContext
 from localcloud.cloud import LocalCloud
-from localcloud.deployment.deploy import DeploymentError, deploy, destroy
+from localcloud.deployment.deploy import Deployment, DeploymentError, deploy, destroy
 from localcloud.deployment.engine.state import Resource, State
 from localcloud.deployment.provider import Provider
+from localcloud.deployment.provider.values import is_unknown
 from tests.localcloud.deploying import no_aws
 from tests.localcloud.inventory import inventory
 
@@ -25,6 +29,24 @@ WEBHOOK = "https://hooks.slack.com/services/T0/B0/x"
 STORAGE = "batch-reference:storage"
 
 
+KINDS = {kind.pulumi_type: kind for kind in get_args(Named)}
+CONTEXT = StackContext(
+    project="batch-reference",
+    stack="any",
+    region="us-east-1",
+    account_id=LocalCloud.account_id,
+    partition="aws",
+    tags={},
+)
+DOCUMENTS = {
+    "aws:cloudwatch/dashboard:Dashboard": "dashboardBody",
+    "aws:cloudwatch/eventRule:EventRule": "eventPattern",
+    "aws:cloudwatch/eventTarget:EventTarget": "arn",
+    "aws:sfn/stateMachine:StateMachine": "definition",
+    "aws:sqs/queuePolicy:QueuePolicy": "policy",
+}
+"""What names nothing but resources whose names Pulumi has chosen."""
+
 _DELETE = Provider.delete
 
 
@@ -32,6 +54,29 @@ def _twice(provider: Provider, type_: str, old: Resource) -> None:
     _DELETE(provider, type_, old)
     if type_ != "aws:secretsmanager/secret:Secret":  # AWS refuses; a refresh sees that it is gone
         _DELETE(provider, type_, old)
+
+
+def _wholly_unknown(previewed: Deployment) -> set[str]:
+    """Documents of a preview of which a reader sees nothing, because of one ARN in them."""
+    return {
+        resource.name
+        for resource in previewed.resources
+        if resource.type in DOCUMENTS
+        and is_unknown(resource.inputs.get(DOCUMENTS[resource.type], ""))
+    }
+
+
+def _built(deployed: Deployment) -> dict[str, str]:
+    """ARN by URN, as the components make it of the name before there is one."""
+    return {
+        resource.urn: named_arn(
+            KINDS[resource.type],
+            resource.outputs["alarmName" if "alarmName" in resource.outputs else "name"],
+            CONTEXT,
+        )
+        for resource in deployed.resources
+        if resource.type in KINDS
+    }
 
 
 @pytest.mark.timeout(300)
@@ -81,6 +126,12 @@ def test_the_stacks_of_this_repository_deploy(
     assert all(r.id for r in custom)
     assert all(r.location.startswith(("components/", "__main__.py")) for r in custom)
     assert deployed.outputs.keys() == previewed.outputs.keys()
+    assert _wholly_unknown(previewed) == set()
+    assert _built(deployed) == {
+        resource.urn: resource.outputs["arnPrefix" if "arnPrefix" in resource.outputs else "arn"]
+        for resource in deployed.resources
+        if resource.type in KINDS
+    }
     assert None not in deployed.outputs.values()
     assert WEBHOOK not in json.dumps(deployed.outputs)
 

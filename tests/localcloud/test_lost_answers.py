@@ -4,6 +4,7 @@ what docs/pulumi-cli.md says leads to the stack as it should be, and to nothing 
 
 from __future__ import annotations
 
+import re
 import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -163,7 +164,7 @@ class Night:
             inner, _, tail = rest.partition(")")
             command = f"{head}{self._aws(inner).strip()}{tail}"
         for each in command.split(" && "):
-            self._aws(each)
+            self._aws(re.sub(r"until (.*); do sleep 10; done", r"\1", each))
 
     def _aws(self, command: str) -> str:
         program, *arguments = shlex.split(command)

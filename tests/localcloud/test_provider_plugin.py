@@ -263,7 +263,8 @@ def test_a_preview_makes_nothing_and_leaves_unknown_what_aws_decides(engine: Pee
     answer = engine.create(QUEUE, inputs, preview=True)
     outputs = decode(answer.properties)
     assert (answer.id, outputs["delaySeconds"]) == ("", 4)
-    assert "arn" not in outputs
+    assert outputs["arn"] is UNKNOWN
+    assert outputs["region"] == "us-east-1"
 
 
 def test_secrets_stay_secret(engine: Peer) -> None:

@@ -42,6 +42,7 @@ _THROTTLED: Final = frozenset(
     {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"}
 )
 _SUBMIT_ATTEMPTS: Final = 6
+_SUBMISSIONS: Final = ("SubmitJob", "StartExecution")
 _FORBIDDEN: Final = "with an explicit deny"
 """Words in every refusal by a Deny (IAM user guide, "Troubleshoot access denied error
 messages").
@@ -128,9 +129,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         log("claim lost", run_id=run.run_id, reason=str(error))
         return {"outcome": "claim lost", "run_id": run.run_id, "state_key": run.state_key}
     except (ClientError, BotoCoreError) as error:
-        # the next delivery comes a minute from now at the earliest; it may go on as soon as
-        # ListJobs shows what this one submitted
-        states.shorten(outcome, expires_ms=_now_ms() + int(_SETTLE_SECONDS * 1000))
+        # the next delivery may go on as soon as ListJobs shows what this one has submitted
+        settle = 0.0 if _refused(error) else _SETTLE_SECONDS
+        states.shorten(outcome, expires_ms=_now_ms() + int(settle * 1000))
         if _FORBIDDEN in str(error):
             tell_forbidden(run, str(error))
         raise
@@ -319,6 +320,17 @@ def _find(batch: BatchClient, claim: Claim, request: dict[str, Any]) -> str | No
         if job["jobName"] == name and job["createdAt"] >= oldest  # the filter ignores case
     ]
     return min(found)[1] if found else None
+
+
+def _refused(error: ClientError | BotoCoreError) -> bool:
+    """Whether AWS said no to a submission: it has done nothing then, and what was submitted before
+    is written down.
+    """
+    return (
+        isinstance(error, ClientError)
+        and error.operation_name in _SUBMISSIONS
+        and 400 <= error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) < 500
+    )
 
 
 def _now_ms() -> int:

@@ -40,7 +40,13 @@ from localcloud.deployment.provider.invokes import INVOKES, PREVIEWED
 from localcloud.deployment.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle
 from localcloud.deployment.provider.looking import adopt, read
 from localcloud.deployment.provider.naming import Autonaming, automatic_name
-from localcloud.deployment.provider.outputs import mark_unmodelled, seal, tell, unmodelled
+from localcloud.deployment.provider.outputs import (
+    mark_unmodelled,
+    seal,
+    tell,
+    undecided,
+    unmodelled,
+)
 from localcloud.deployment.provider.references import missing_references
 from localcloud.deployment.provider.schema import ResourceSchema, resource_schema
 from localcloud.deployment.provider.settings import Settings
@@ -179,12 +185,12 @@ class Provider:
         if "tagsAll" in schema.outputs:
             outputs["tagsAll"] = values.get("tags") or {}
         seal(token, outputs)
+        place = {"region": self.settings.region} if "region" in schema.outputs else {}
         if preview or self._preview:
-            return "", outputs
+            return "", {**undecided(token), **place, **outputs}
         tags = values.get("tags") or {}
         call = Call(aws=self.aws, token=token, logical=logical, values=values, tags=tags)
         call.ignore("tags", "region", "namePrefix")
-        place = {"region": self.aws.region} if "region" in schema.outputs else {}
         try:
             _all_of(call)
         except ProviderError as error:

@@ -4,7 +4,7 @@ not modelled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from localcloud.deployment.provider.calls import ProviderError
@@ -44,9 +44,25 @@ def tell(outputs: dict[str, Any], told: Mapping[str, Any]) -> None:
     }
 
 
+def undecided(token: str) -> dict[str, Any]:
+    """The outputs that AWS alone decides, as the real provider has them before AWS has said so.
+
+    A preview that shows what is and what will be, as the CLI does of a replacement that the engine
+    alone demands, would else say that they go.
+    """
+    schema = resource_schema(token)
+    inputs = schema.inputs if schema is not None else {}
+    return {name: UNKNOWN for name, _ in _always_present(token) if name not in inputs}
+
+
 def mark_unmodelled(token: str, logical: str, outputs: dict[str, Any]) -> None:
     """Puts markers where the real provider would have an output."""
-    schema = resource_schema(token)
-    for name, hint in schema.always_present() if schema is not None else ():
-        if name not in outputs and name not in ("id", "urn"):
+    for name, hint in _always_present(token):
+        if name not in outputs:
             outputs[name] = poison(logical, name) if hint is str else UNKNOWN
+
+
+def _always_present(token: str) -> Iterator[tuple[str, Any]]:
+    schema = resource_schema(token)
+    if schema is not None:
+        yield from (each for each in schema.always_present() if each[0] not in ("id", "urn"))

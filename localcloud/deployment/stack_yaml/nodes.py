@@ -95,6 +95,8 @@ def _fix(problem: str) -> str:
         return "indent with spaces, YAML takes no tabs there"
     if "`?`" in problem:
         return "write the key as text before a colon, or the question mark in quotes"
+    if "escape character" in problem:
+        return "write a backslash twice, or the text in single quotes"
     if "colon" in problem:
         return "write a space between `:` and the value"
     if "anchor" in problem or "alias" in problem:
@@ -119,6 +121,12 @@ def _unreadable(data: bytes, error: yaml.reader.ReaderError) -> YamlError:
 
 
 class _Scanner(yaml.SafeLoader):
+    # those of yaml.v3 (its scannerc.go), which knows no `\/`, and `\'`
+    ESCAPE_REPLACEMENTS = {  # type: ignore[misc]  # noqa: RUF012 - an attribute of PyYAML's class
+        **{key: text for key, text in yaml.SafeLoader.ESCAPE_REPLACEMENTS.items() if key != "/"},
+        "'": "'",
+    }
+
     def scan_plain(self) -> yaml.ScalarToken:
         token = super().scan_plain()
         # PyYAML ends a key here; for the CLI the colon belongs to the text

@@ -17,32 +17,54 @@ NO_COLUMN_LEFT_OUT = Wishes(incomplete_percent=100)
 GOOD = b"id,price\n" + b"".join(b"%d,%d.5\n" % (i, i) for i in range(20))
 
 
-# mtime: the bytes are part of the tests' names, on which the workers have to agree
+def bomb() -> bytes:
+    return gzip.compress(b"a,b\n" + (b"1," + b"x" * 1000 + b"\n") * 300_000)
+
+
+# the bytes are made in the test: each worker has the names of all tests
 @pytest.mark.parametrize(
-    ("data", "sentence"),
+    ("made", "sentence"),
     [
-        (b"", "the file is empty"),
-        (b"\n\r\n\n", "blank lines only"),
-        (gzip.compress(b"", mtime=0), "gzip-compressed and empty inside"),
-        (b"id,price\n", "a header and no data"),
-        (b"id,price", "a header and no data"),
-        (b"x" * (9 << 20), "the first row is longer than"),
-        (b"PK\x03\x04" + bytes(100), "a ZIP archive or an Excel workbook, not CSV"),
-        (b"PAR1" + bytes(100), "a Parquet file, not CSV"),
-        (b"\n<!doctype html><html></html>", "a web page, not CSV"),
-        (b"\x00\x01\x02" * 4000, "binary data"),
-        (bytes(range(256)) * 64, "binary data"),
-        (b"a,b\n1,2\n" * 20_000 + bytes(range(32)), "binary data .27 kinds of control characters"),
-        (gzip.compress(GOOD, mtime=0)[:-12], "gzip file is cut off"),
-        (gzip.compress(GOOD, mtime=0)[:20] + b"\xff" * 40, "gzip-compressed and damaged"),
-        (
-            gzip.compress(b"a,b\n" + (b"1," + b"x" * 1000 + b"\n") * 300_000, mtime=0),
-            "unpacks to more than 300 times its size",
+        pytest.param(lambda: b"", "the file is empty", id="empty"),
+        pytest.param(lambda: b"\n\r\n\n", "blank lines only", id="blank lines"),
+        pytest.param(lambda: gzip.compress(b""), "gzip-compressed and empty inside", id="gzip"),
+        pytest.param(lambda: b"id,price\n", "a header and no data", id="header"),
+        pytest.param(lambda: b"id,price", "a header and no data", id="header without its end"),
+        pytest.param(lambda: b"x" * (9 << 20), "the first row is longer than", id="one row"),
+        pytest.param(
+            lambda: b"PK\x03\x04" + bytes(100),
+            "a ZIP archive or an Excel workbook, not CSV",
+            id="ZIP",
         ),
-        (b",".join(b"c%d" % i for i in range(5000)) + b"\n", "5,000 fields; at most 4,096 columns"),
+        pytest.param(lambda: b"PAR1" + bytes(100), "a Parquet file, not CSV", id="Parquet"),
+        pytest.param(
+            lambda: b"\n<!doctype html><html></html>", "a web page, not CSV", id="web page"
+        ),
+        pytest.param(lambda: b"\x00\x01\x02" * 4000, "binary data", id="three bytes"),
+        pytest.param(lambda: bytes(range(256)) * 64, "binary data", id="all bytes"),
+        pytest.param(
+            lambda: b"a,b\n1,2\n" * 20_000 + bytes(range(32)),
+            "binary data .27 kinds of control characters",
+            id="control characters at the end",
+        ),
+        pytest.param(
+            lambda: gzip.compress(GOOD, mtime=0)[:-12], "gzip file is cut off", id="cut off"
+        ),
+        pytest.param(
+            lambda: gzip.compress(GOOD, mtime=0)[:20] + b"\xff" * 40,
+            "gzip-compressed and damaged",
+            id="damaged",
+        ),
+        pytest.param(bomb, "unpacks to more than 300 times its size", id="bomb"),
+        pytest.param(
+            lambda: b",".join(b"c%d" % i for i in range(5000)) + b"\n",
+            "5,000 fields; at most 4,096 columns",
+            id="columns",
+        ),
     ],
 )
-def test_refused_with_one_sentence(data, sentence):
+def test_refused_with_one_sentence(made, sentence):
+    data = made()
     with pytest.raises(StageError, match=sentence) as refused:
         run(data)
     assert "\n" not in refused.value.sentence

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tests.workloads.functions.metrics_table import metrics_table
 from tests.workloads.functions.submit.conftest import (
+    LIST_JOBS_LAG_SECONDS,
     RUN,
     TIMEOUT_SECONDS,
     World,
@@ -184,6 +185,39 @@ def test_a_lost_answer_of_submit_job_is_found_by_name(world, monkeypatch):
         60  # Lambda's first retry; the claim was to last 75 s and has been given up earlier
     )
     assert submit.handler(event(), world.context())["outcome"] == "submitted"
+    assert_one_whole_run(world)
+
+
+@pytest.mark.parametrize(
+    ("status", "operation", "waits"),
+    [
+        (403, "SubmitJob", False),
+        (400, "StartExecution", False),
+        (500, "SubmitJob", True),
+        (400, "PutItem", True),  # what was submitted may not be written down
+    ],
+)
+def test_the_next_delivery_waits_for_list_jobs_only_where_a_job_may_be_unwritten(
+    world, monkeypatch, status, operation, waits
+):
+    submitted: Callable[..., dict[str, str]] = world.submit_job
+    answer: Any = {
+        "Error": {"Code": "Any", "Message": "no"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+
+    def refused(**request: Any) -> dict[str, str]:
+        if len(world.jobs) == 1:
+            raise ClientError(answer, operation)
+        return submitted(**request)
+
+    monkeypatch.setattr(world, "submit_job", refused)
+    with pytest.raises(ClientError, match="no"):
+        submit.handler(event(), world.context())
+    monkeypatch.setattr(world, "submit_job", submitted)
+    began = world.now = world.now + 0.2
+    assert submit.handler(event(), world.context())["outcome"] == "submitted"
+    assert (world.now - began >= LIST_JOBS_LAG_SECONDS) is waits
     assert_one_whole_run(world)
 
 
