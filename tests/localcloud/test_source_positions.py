@@ -59,6 +59,6 @@ def test_the_rest_of_traceback_is_there() -> None:
     source_positions.hasten()
     sdk: Any = pulumi.runtime.resource
     try:
-        raise ValueError("told")
+        raise ValueError("told")  # noqa: TRY301 - its traceback is what is looked at
     except ValueError:
         assert "told" in sdk.traceback.format_exc()
