@@ -11,6 +11,7 @@ from cli.leftovers.account import Account, Leftover, Look
 from cli.leftovers.by_tag import ALIVE, of_arn
 from cli.leftovers.kinds import FREE, SERVICE_ROLES
 from cli.leftovers.ties import ties_of_role
+from components.context import STACK_TAG
 from components.state_machines.machine import VENDED_LOGS
 
 
@@ -18,11 +19,13 @@ def _log_groups(account: Account) -> Iterator[Leftover]:
     """Log groups by name: one that a late writer made again has no tags."""
     owned = f"/{account.project}/{account.stack}/"
     vended = f"{VENDED_LOGS}{owned}"
-    lambdas = f"/aws/lambda/{account.prefix}"
-    for prefix in (owned, vended, lambdas):
+    named = tuple(f"/aws/{service}/{account.prefix}-" for service in ("lambda", "imagebuilder"))
+    for prefix in (owned, vended, *named):
         for group in account.pages(
             "logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix
         ):
+            if prefix in named and _is_of_another(account, group["arn"].removesuffix(":*")):
+                continue
             yield Leftover(
                 kind="log group",
                 name=group["logGroupName"],
@@ -30,6 +33,12 @@ def _log_groups(account: Account) -> Iterator[Leftover]:
                 costs=f"its text, {group.get('storedBytes', 0):,} bytes at $0.03 a GB a month",
                 remove=f"aws logs delete-log-group --log-group-name {group['logGroupName']}",
             )
+
+
+def _is_of_another(account: Account, log_group: str) -> bool:
+    """Whether it is of stack `dev-2`, whose names begin like those of `dev`."""
+    tags = account.client("logs").list_tags_for_resource(resourceArn=log_group)["tags"]
+    return bool(tags.get(STACK_TAG, account.stack) != account.stack)
 
 
 def _secrets(account: Account) -> Iterator[Leftover]:
@@ -265,6 +274,36 @@ def _queries(account: Account) -> Iterator[Leftover]:
         owned["nextToken"] = answer["nextToken"]
 
 
+def _dashboards(account: Account) -> Iterator[Leftover]:
+    """The dashboard, whose name is the stack's; dashboards have no tags."""
+    for entry in account.pages(
+        "cloudwatch", "list_dashboards", "DashboardEntries", DashboardNamePrefix=account.prefix
+    ):
+        name = entry["DashboardName"]
+        if name == account.prefix:
+            yield Leftover(
+                kind="dashboard",
+                name=name,
+                why=ALIVE,
+                costs="$3 a month after the account's first three",
+                remove=f"aws cloudwatch delete-dashboards --dashboard-names {name}",
+            )
+
+
+def _schedules(account: Account) -> Iterator[Leftover]:
+    """Schedules of the pipeline, which have no tags; one that is left goes on to call."""
+    prefix = f"{account.prefix}-pipeline-"
+    for one in account.pages("scheduler", "list_schedules", "Schedules", NamePrefix=prefix):
+        name, group = one["Name"], one["GroupName"]
+        yield Leftover(
+            kind="schedule",
+            name=f"{group}/{name}",
+            why=ALIVE,
+            costs=FREE,
+            remove=f"aws scheduler delete-schedule --group-name {group} --name {name}",
+        )
+
+
 def _service_roles(account: Account) -> Iterator[Leftover]:
     """Service-linked roles, which belong to the account."""
     for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/aws-service-role/"):
@@ -293,6 +332,8 @@ MADE_BY_A_STACK: Final[dict[str, Look]] = {
     "instance profiles and managed policies": _policies,
     "budgets": _budgets,
     "saved queries": _queries,
+    "dashboards": _dashboards,
+    "schedules": _schedules,
 }
 """Kinds of other things that it makes, which outlive what uses them."""
 MADE_BESIDE: Final[dict[str, Look]] = {

@@ -222,6 +222,32 @@ def _query(client: Callable[[str], Any]) -> str:
     return str(made["queryDefinitionId"])
 
 
+def _dashboard(client: Callable[[str], Any]) -> str:
+    for name in (f"{PROJECT}-dev", f"{PROJECT}-dev-2"):
+        client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody='{"widgets": []}')
+    return f"{PROJECT}-dev"
+
+
+def _schedule(client: Callable[[str], Any]) -> str:
+    for name in (f"{PROJECT}-dev-pipeline-day-1", f"{PROJECT}-dev-2-pipeline-day-1"):
+        client("scheduler").create_schedule(
+            Name=name,
+            ScheduleExpression="rate(1 day)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": "arn:aws:sqs:us-east-1:1:q", "RoleArn": "arn:aws:iam::1:role/r"},
+        )
+    return f"default/{PROJECT}-dev-pipeline-day-1"
+
+
+def _builds_log(client: Callable[[str], Any]) -> str:
+    for stack in ("dev", "dev-2"):
+        client("logs").create_log_group(
+            logGroupName=f"/aws/imagebuilder/{PROJECT}-{stack}-gpu",
+            tags={"project": PROJECT, "stack": stack},
+        )
+    return f"/aws/imagebuilder/{PROJECT}-dev-gpu"
+
+
 def _topic(client: Callable[[str], Any]) -> str:
     tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
     return str(client("sns").create_topic(Name="orphan", Tags=tags)["TopicArn"])
@@ -240,6 +266,9 @@ def _topic(client: Callable[[str], Any]) -> str:
         (_bucket, "bucket", "aws s3 rb --force s3://kept-results"),
         (_role, "role", "aws iam delete-role --role-name batch-reference-dev-notify-0a1b2"),
         (_query, "saved query", "delete-query-definition --query-definition-id "),
+        (_dashboard, "dashboard", f"delete-dashboards --dashboard-names {PROJECT}-dev"),
+        (_schedule, "schedule", f"--group-name default --name {PROJECT}-dev-pipeline-day-1"),
+        (_builds_log, "log group", f"--log-group-name /aws/imagebuilder/{PROJECT}-dev-gpu"),
         (_topic, "topic", "aws sns delete-topic --topic-arn arn:aws:sns:"),
         (_volume, "EBS volume", "delete-volume --volume-id vol-"),
         (_efs, "file system of EFS", "delete-file-system --file-system-id fs-"),
@@ -257,6 +286,7 @@ def test_what_is_left_is_named_with_its_removal(clouds, plant, kind, remove) -> 
     one = next(one for one in found if one.name == name)
     assert one.kind == kind
     assert remove in one.remove
+    assert not any("dev-2" in other.name for other in found)
     others, _ = leftovers.examine(of(cloud, "prod"))
     assert name not in {other.name for other in others} - {
         one.name for one in found if "AWSBatch" in one.name
