@@ -5,7 +5,7 @@ design; or what it has of a stack that stands and whose state does not know it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -84,8 +84,8 @@ def examine(account: Account) -> Found:
 
 def orphans(account: Account, known: Known) -> Found:
     """What the program has made and the state does not know, and what could not be looked for."""
-    found, unseen = _looked(account, _OF_THE_PROGRAM)
-    return _once([one for one in found if known.lacks(one)]), unseen
+    found, unseen = _looked(replace(account, known=known.has), _OF_THE_PROGRAM)
+    return _once([one for one in found if not known.has(one.name)]), unseen
 
 
 def _looked(account: Account, looks: Mapping[str, Look]) -> Found:

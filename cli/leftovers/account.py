@@ -30,6 +30,14 @@ class Account:
     client: Callable[[str], Any]
     project: str
     stack: str
+    known: Callable[[str], bool] | None = None
+    """Whether a state has a thing, by ARN or id: then only what it lacks, and the program has made,
+    is looked at. None where all is told.
+    """
+
+    def has(self, name: str) -> bool:
+        """Whether a thing need not be looked at, because a state has it."""
+        return self.known is not None and self.known(name)
 
     @property
     def prefix(self) -> str:

@@ -121,7 +121,9 @@ def _roles(account: Account) -> Iterator[Leftover]:
     iam = account.client("iam")
     for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/"):
         name = role["RoleName"]
-        if account.named(name) and account.owns(iam.list_role_tags(RoleName=name)["Tags"]):
+        if not account.named(name) or account.has(role["Arn"]):
+            continue
+        if account.owns(iam.list_role_tags(RoleName=name)["Tags"]):
             yield Leftover(
                 kind="role",
                 name=role["Arn"],
@@ -142,16 +144,17 @@ def _policies(account: Account) -> Iterator[Leftover]:
     """
     iam = account.client("iam")
     for profile in account.pages("iam", "list_instance_profiles", "InstanceProfiles"):
-        name = profile["InstanceProfileName"]
-        if account.named(name) and account.owns(
-            iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"].get("Tags", [])
-        ):
-            yield of_arn(account, profile["Arn"])
+        name, arn = profile["InstanceProfileName"], profile["Arn"]
+        if not account.named(name) or account.has(arn):
+            continue
+        there = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
+        if account.owns(there.get("Tags", [])):
+            yield of_arn(account, arn)
     for policy in account.pages("iam", "list_policies", "Policies", Scope="Local"):
         arn = policy["Arn"]
-        if account.named(policy["PolicyName"]) and account.owns(
-            iam.list_policy_tags(PolicyArn=arn)["Tags"]
-        ):
+        if not account.named(policy["PolicyName"]) or account.has(arn):
+            continue
+        if account.owns(iam.list_policy_tags(PolicyArn=arn)["Tags"]):
             yield of_arn(account, arn)
 
 

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from cli.leftovers.account import Account, Leftover
 from cli.leftovers.going import GOING
-from cli.leftovers.kinds import KINDS, OTHER
+from cli.leftovers.kinds import KINDS, OTHER, Kind
 from cli.leftovers.ties import TIES
 
 _LOOKED_FOR: Final = (
@@ -35,7 +35,9 @@ def tagged(account: Account) -> Iterator[Leftover]:
         (item["ResourceARN"] for item in items), key=lambda arn: order.index(_key(arn))
     ):
         service, kind, _ = parts_of(arn)
-        if (service, kind) in _LOOKED_FOR:
+        if (service, kind) in _LOOKED_FOR or account.has(arn):
+            continue
+        if account.known is not None and _kind(arn).by_services:
             continue
         try:
             going = GOING.get(_key(arn) or "")
@@ -61,10 +63,14 @@ def _key(arn: str) -> str | None:
     return next((key for key in (f"{service}:{kind}", service) if key in KINDS), None)
 
 
+def _kind(arn: str) -> Kind:
+    key = _key(arn)
+    return KINDS[key] if key else OTHER
+
+
 def of_arn(account: Account, arn: str) -> Leftover:
     """A resource, with what is tied to it. Raises botocore's errors."""
-    key, parts = _key(arn), parts_of(arn)[2]
-    known = KINDS[key] if key else OTHER
+    key, parts, known = _key(arn), parts_of(arn)[2], _kind(arn)
     ties = TIES[key](account.client, arn) if key in TIES else ()
     remove = known.remove.format(name=parts[-1], path="/".join(parts[1:]), arn=arn)
     return Leftover(

@@ -18,7 +18,7 @@ class Kind:
     remove: str
     """Command; `{name}` is the last part of the ARN, `{arn}` all of it."""
     by_services: bool = False
-    """Whether AWS's services make it for a stack that stands."""
+    """Whether AWS's services make it for a stack that stands, and not the program."""
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -229,12 +229,11 @@ that the commands work from the first to the last.
 Prices are those of us-east-1 (2026-11).
 """
 OTHER: Final = Kind(
-    kind="resource", costs=f"{FREE} by itself", remove="delete it in the console of its service"
+    kind="resource",
+    costs=f"{FREE} by itself",
+    remove="delete it in the console of its service",
+    by_services=True,
 )
-MADE_BY_SERVICES: Final = frozenset(
-    {OTHER.kind, *(kind.kind for kind in KINDS.values() if kind.by_services)}
-)
-"""Kinds, as they are called, of things that the program does not make."""
 SERVICE_ROLES: Final = (
     "AWSServiceRoleForBatch",
     "AWSServiceRoleForEC2Spot",

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CliError, ExitCode
-from cli.leftovers.account import Leftover
 from cli.leftovers.by_tag import parts_of
-from cli.leftovers.kinds import MADE_BY_SERVICES
 
 
 @dataclass(frozen=True)
@@ -22,9 +20,9 @@ class Known:
 
     names: frozenset[str]
 
-    def lacks(self, one: Leftover) -> bool:
-        """Whether the program made this, and the state does not have it."""
-        return one.kind not in MADE_BY_SERVICES and self.names.isdisjoint(_names(one.name))
+    def has(self, name: str) -> bool:
+        """Whether the state has what AWS calls so, by ARN or id."""
+        return not self.names.isdisjoint(_names(name))
 
 
 def _names(name: str) -> Iterator[str]:
