@@ -25,10 +25,15 @@ Named = (
     | aws.cloudwatch.EventRule
     | aws.cloudwatch.LogGroup
     | aws.cloudwatch.MetricAlarm
+    | aws.dynamodb.Table
+    | aws.ecr.Repository
     | aws.iam.InstanceProfile
+    | aws.iam.Policy
     | aws.iam.Role
     | aws.lambda_.Function
+    | aws.s3.Bucket
     | aws.sfn.StateMachine
+    | aws.sns.Topic
     | aws.sqs.Queue
 )
 
@@ -41,21 +46,27 @@ _FORMS: Final[dict[type[pulumi.Resource], str]] = {
     aws.cloudwatch.EventRule: "events:{region}:{account}:rule/{name}",
     aws.cloudwatch.LogGroup: "logs:{region}:{account}:log-group:{name}",
     aws.cloudwatch.MetricAlarm: "cloudwatch:{region}:{account}:alarm:{name}",
+    aws.dynamodb.Table: "dynamodb:{region}:{account}:table/{name}",
+    aws.ecr.Repository: "ecr:{region}:{account}:repository/{name}",
     aws.iam.InstanceProfile: "iam::{account}:instance-profile/{name}",
+    aws.iam.Policy: "iam::{account}:policy/{name}",
     aws.iam.Role: "iam::{account}:role/{name}",
     aws.lambda_.Function: "lambda:{region}:{account}:function:{name}",
+    aws.s3.Bucket: "s3:::{name}",
     aws.sfn.StateMachine: "states:{region}:{account}:stateMachine:{name}",
+    aws.sns.Topic: "sns:{region}:{account}:{name}",
     aws.sqs.Queue: "sqs:{region}:{account}:{name}",
 }
 
 
 def arn_of(resource: Named, context: StackContext) -> pulumi.Output[str]:
     """The ARN of a resource, by its name: what `named_arn` says."""
-    name = (
-        resource.alarm_name
-        if isinstance(resource, aws.cloudwatch.CompositeAlarm)
-        else resource.name
-    )
+    if isinstance(resource, aws.cloudwatch.CompositeAlarm):
+        name = resource.alarm_name
+    elif isinstance(resource, aws.s3.Bucket):
+        name = resource.bucket
+    else:
+        name = resource.name
     return name.apply(lambda name: named_arn(type(resource), name, context))
 
 

@@ -147,7 +147,7 @@ class Daily(Component):
                     statement(
                         "RunStates",
                         actions=["dynamodb:GetItem"],
-                        resources=[args.storage.table.arn],
+                        resources=[args.storage.table_arn],
                         conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
                     ),
                 ],
@@ -248,19 +248,19 @@ def _statements(args: DailyArgs) -> list[dict[str, Any]]:
         statement(
             "ListUploads",
             actions=["s3:ListBucket"],
-            resources=[args.storage.ingest.arn],
+            resources=[args.storage.ingest_arn],
             conditions=uploads,
         ),
         statement(
             "RunStates",
             actions=["dynamodb:BatchGetItem"],
-            resources=[args.storage.table.arn],
+            resources=[args.storage.table_arn],
             conditions=of_runs,
         ),
         statement(
             "Days",
             actions=["dynamodb:PutItem", "dynamodb:Query"],
-            resources=[args.storage.table.arn],
+            resources=[args.storage.table_arn],
             conditions=of_days,
         ),
         statement("BeginRuns", actions=["lambda:InvokeFunction"], resources=[args.submit.arn]),

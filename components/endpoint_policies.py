@@ -8,6 +8,7 @@ guide, data perimeters).
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import pulumi
@@ -18,6 +19,17 @@ from components.policies import document, statement
 _WITHOUT_POLICY: Final = ("ecs-agent", "ecs-telemetry")
 """Control channels of the container agent, for which AWS documents no endpoint policies; no service
 of the kind that keeps data.
+"""
+
+
+OPEN_POLICY: Final = json.dumps(
+    {
+        "Statement": [{"Action": "*", "Effect": "Allow", "Principal": "*", "Resource": "*"}],
+        "Version": "2008-10-17",
+    }
+)
+"""What AWS gives an endpoint without one (VPC user guide, vpc-endpoints-access). It has to be said:
+the provider would leave the former policy where the program gives none any more.
 """
 
 
@@ -54,13 +66,17 @@ def gateway_policy(service: str, context: StackContext) -> pulumi.Output[str]:
     return document(*statements)
 
 
-def interface_policy(service: str, context: StackContext) -> pulumi.Output[str] | None:
+def interface_policy(
+    service: str, context: StackContext, *, closed: bool
+) -> pulumi.Input[str] | None:
     """Policy of an interface endpoint; None for the services that take none.
 
     Some actions are of no resource and so of no account.
     """
     if service in _WITHOUT_POLICY:
         return None
+    if not closed:
+        return OPEN_POLICY
     conditions = {
         "StringEquals": {"aws:PrincipalAccount": context.account_id},
         "StringEqualsIfExists": {"aws:ResourceAccount": context.account_id},

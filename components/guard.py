@@ -92,7 +92,7 @@ class SubmissionStop(Component):
             ),
             definition=aws.budgets.BudgetActionDefinitionArgs(
                 iam_action_definition=aws.budgets.BudgetActionDefinitionIamActionDefinitionArgs(
-                    policy_arn=forbidden.arn, roles=list(args.role_names)
+                    policy_arn=arn_of(forbidden, context), roles=list(args.role_names)
                 )
             ),
             execution_role_arn=arn_of(execution, context),
@@ -133,7 +133,7 @@ class SubmissionStop(Component):
                     "AttachThisPolicy",
                     actions=["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
                     resources=targets,
-                    conditions={"ArnEquals": {"iam:PolicyARN": forbidden.arn}},
+                    conditions={"ArnEquals": {"iam:PolicyARN": arn_of(forbidden, context)}},
                 )
             ),
             opts=self.child(),
@@ -243,7 +243,7 @@ def _statements(args: GuardArgs) -> list[dict[str, Any]]:
         statement(
             "Records",
             actions=["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-            resources=[args.storage.table.arn],
+            resources=[args.storage.table_arn],
             conditions=leading_keys(contract.GUARD_KEY_PREFIX),
         ),
         *args.secrets.read_webhook(),

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from config.images import ImagesSection
 
@@ -47,10 +48,11 @@ class Images(Component):
     ) -> None:
         super().__init__(name, opts)
         cpu, gpu = (self._repository(name, args, kind) for kind in ("cpu", "gpu"))
-        self.cpu_repository_url, self.gpu_repository_url = cpu.repository_url, gpu.repository_url
-        self.cpu_image = _reference(cpu, args.section.cpu_digest)
-        self.gpu_image = _reference(gpu, args.section.gpu_digest)
-        self.repository_arns = [cpu.arn, gpu.arn]
+        self.cpu_repository_url = _url(cpu, args.context)
+        self.gpu_repository_url = _url(gpu, args.context)
+        self.cpu_image = _reference(self.cpu_repository_url, args.section.cpu_digest)
+        self.gpu_image = _reference(self.gpu_repository_url, args.section.gpu_digest)
+        self.repository_arns = [arn_of(each, args.context) for each in (cpu, gpu)]
         self.register_outputs(
             {
                 "cpu_image": self.cpu_image,
@@ -84,10 +86,14 @@ class Images(Component):
         return repository
 
 
-def _reference(repository: aws.ecr.Repository, digest: str | None) -> pulumi.Output[str]:
-    return pulumi.Output.concat(
-        repository.repository_url, f"@{digest}" if digest else f":{UNPUBLISHED_TAG}"
-    )
+def _url(repository: aws.ecr.Repository, context: StackContext) -> pulumi.Output[str]:
+    """The URL, known before there is a repository (Amazon ECR user guide, "Private registry")."""
+    registry = f"{context.account_id}.dkr.ecr.{context.region}.amazonaws.com"
+    return repository.name.apply(lambda name: f"{registry}/{name}")
+
+
+def _reference(url: pulumi.Output[str], digest: str | None) -> pulumi.Output[str]:
+    return pulumi.Output.concat(url, f"@{digest}" if digest else f":{UNPUBLISHED_TAG}")
 
 
 def _lifecycle_rules(keep_images: int) -> list[dict[str, object]]:

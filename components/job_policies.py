@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import pulumi
-import pulumi_aws as aws
 
 from components.context import StackContext
 from components.policies import leading_keys, statement
@@ -27,7 +25,11 @@ def job_statements(
     context: StackContext, storage: Storage, *, counts_reclaims: bool
 ) -> dict[Stage, list[dict[str, Any]]]:
     """Policy statements of each stage's job role."""
-    ingest, intermediate, results = storage.ingest, storage.intermediate, storage.results
+    ingest, intermediate, results = (
+        storage.ingest_arn,
+        storage.intermediate_arn,
+        storage.results_arn,
+    )
     return {
         "preprocess": [
             statement(
@@ -124,7 +126,7 @@ def job_statements(
                     "dynamodb:Query",
                     "dynamodb:UpdateItem",
                 ],
-                resources=[storage.table.arn],
+                resources=[storage.table_arn],
                 conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
             ),
             *(_what_attempts_became(storage) if counts_reclaims else ()),
@@ -153,7 +155,7 @@ def _what_attempts_became(storage: Storage) -> list[dict[str, Any]]:
         statement(
             "WhichJobs",
             actions=["dynamodb:GetItem"],
-            resources=[storage.table.arn],
+            resources=[storage.table_arn],
             conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
         ),
         statement(
@@ -162,11 +164,11 @@ def _what_attempts_became(storage: Storage) -> list[dict[str, Any]]:
     ]
 
 
-def _objects(bucket: aws.s3.Bucket, *keys: str) -> list[pulumi.Input[str]]:
-    return [pulumi.Output.concat(bucket.arn, "/", key) for key in keys]
+def _objects(bucket_arn: pulumi.Output[str], *keys: str) -> list[pulumi.Input[str]]:
+    return [pulumi.Output.concat(bucket_arn, "/", key) for key in keys]
 
 
-def _write_records(results: aws.s3.Bucket, stage: Stage) -> dict[str, Any]:
+def _write_records(results: pulumi.Output[str], stage: Stage) -> dict[str, Any]:
     """What a stage says of itself at its end; see run_stage."""
     return statement(
         "WriteRecords",
@@ -175,15 +177,11 @@ def _write_records(results: aws.s3.Bucket, stage: Stage) -> dict[str, Any]:
     )
 
 
-def _tell_missing(*buckets: aws.s3.Bucket) -> dict[str, Any]:
+def _tell_missing(*bucket_arns: pulumi.Output[str]) -> dict[str, Any]:
     """S3 answers 404 for a missing object only to those who may list the bucket, and 403 to all
     others (API reference, GetObject).
 
     Without a condition on the prefix: GetObject has no such parameter, so that a condition on it
     would never hold.
     """
-    return statement("TellMissingFromDenied", actions=["s3:ListBucket"], resources=_arns(buckets))
-
-
-def _arns(buckets: Sequence[aws.s3.Bucket]) -> list[pulumi.Input[str]]:
-    return [bucket.arn for bucket in buckets]
+    return statement("TellMissingFromDenied", actions=["s3:ListBucket"], resources=bucket_arns)

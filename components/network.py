@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
-from components.endpoint_policies import gateway_policy, interface_policy
+from components.endpoint_policies import OPEN_POLICY, gateway_policy, interface_policy
 from config.network import NetworkSection
 from config.subnets import plan_subnets
 
@@ -281,7 +281,7 @@ class Network(Component):
                 vpc_id=self.vpc_id,
                 service_name=f"com.amazonaws.{self._context.region}.{service}",
                 vpc_endpoint_type="Gateway",
-                policy=gateway_policy(service, self._context) if self._closed else None,
+                policy=gateway_policy(service, self._context) if self._closed else OPEN_POLICY,
                 route_table_ids=[table.id for table in tables],
                 tags=self._context.named_tags(name),
                 opts=self.child(),
@@ -314,7 +314,7 @@ class Network(Component):
                     vpc_id=self.vpc_id,
                     service_name=f"com.amazonaws.{self._context.region}.{service}",
                     vpc_endpoint_type="Interface",
-                    policy=interface_policy(service, self._context) if self._closed else None,
+                    policy=interface_policy(service, self._context, closed=self._closed),
                     subnet_ids=self.private_subnet_ids,
                     security_group_ids=[group.id],
                     private_dns_enabled=True,

@@ -143,7 +143,7 @@ def _statements(args: OrchestrationArgs) -> list[dict[str, Any]]:
         statement(
             "RunStates",
             actions=["dynamodb:UpdateItem"],
-            resources=[args.storage.table.arn],
+            resources=[args.storage.table_arn],
             conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
         ),
     ]

@@ -211,18 +211,18 @@ def _statements(
     return [
         *statements,
         statement(
-            "RunStates", actions=states, resources=[args.storage.table.arn], conditions=of_runs
+            "RunStates", actions=states, resources=[args.storage.table_arn], conditions=of_runs
         ),
         statement(
             "WhatWasTold",
             actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],
-            resources=[args.storage.table.arn],
+            resources=[args.storage.table_arn],
             conditions=leading_keys(contract.REFUSED_KEY_PREFIX),
         ),
         statement(
             "Pause",
             actions=["dynamodb:GetItem"],
-            resources=[args.storage.table.arn],
+            resources=[args.storage.table_arn],
             conditions=leading_keys(operating.PAUSE_KEY),
         ),
         *args.secrets.read_webhook(),

@@ -21,20 +21,20 @@ def page_statements(storage: Storage) -> list[dict[str, Any]]:
         statement(
             "KeepPages",
             actions=["s3:GetObject", "s3:PutObject"],
-            resources=[pulumi.Output.concat(storage.results.arn, "/", key) for key in keys],
+            resources=[pulumi.Output.concat(storage.results_arn, "/", key) for key in keys],
         ),
         statement(
             "FindRuns",
             actions=["dynamodb:Query"],
             resources=[
-                pulumi.Output.concat(storage.table.arn, "/index/", index)
+                pulumi.Output.concat(storage.table_arn, "/index/", index)
                 for index in operating.SORT_KEYS
             ],
         ),
         statement(
             "ReadRunItems",
             actions=["dynamodb:BatchGetItem"],
-            resources=[storage.table.arn],
+            resources=[storage.table_arn],
             conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
         ),
     ]

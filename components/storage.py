@@ -8,6 +8,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from components.policies import document, tls_only
 from config.storage import StorageSection
@@ -44,6 +45,10 @@ class Storage(Component):
     """Where the console opens an object of the results: the URL to which a key is appended."""
     table: aws.dynamodb.Table
     """Metrics and run states: `pk`, `sk`."""
+    ingest_arn: pulumi.Output[str]
+    intermediate_arn: pulumi.Output[str]
+    results_arn: pulumi.Output[str]
+    table_arn: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None
@@ -82,6 +87,10 @@ class Storage(Component):
             deletion_protection_enabled=section.protect,
             tags=args.context.tags,
             opts=self.child(protect=section.protect),
+        )
+        self.ingest_arn, self.intermediate_arn, self.results_arn, self.table_arn = (
+            arn_of(each, args.context)
+            for each in (self.ingest, self.intermediate, self.results, self.table)
         )
         self.register_outputs(
             {
@@ -145,7 +154,7 @@ class Storage(Component):
         aws.s3.BucketPolicy(
             name,
             bucket=bucket.bucket,
-            policy=_tls_only(bucket),
+            policy=_tls_only(arn_of(bucket, args.context)),
             # S3 takes one change of a bucket's access settings at a time and refuses the other
             # (OperationAborted)
             opts=self.child(depends_on=[access]),
@@ -166,9 +175,9 @@ def _index(name: str) -> aws.dynamodb.TableGlobalSecondaryIndexArgs:
     )
 
 
-def _tls_only(bucket: aws.s3.Bucket) -> pulumi.Output[str]:
+def _tls_only(bucket_arn: pulumi.Output[str]) -> pulumi.Output[str]:
     return document(
-        tls_only("s3:*", [bucket.arn, pulumi.Output.concat(bucket.arn, "/*")]),
+        tls_only("s3:*", [bucket_arn, pulumi.Output.concat(bucket_arn, "/*")]),
     )
 
 

@@ -56,7 +56,7 @@ from localcloud.services.s3.disk import contents_on_disk
 from localcloud.services.s3_events import StorageEvents
 from localcloud.services.scheduler import Schedules
 from localcloud.services.slack import SlackSink
-from localcloud.services.sqs_polling import ShortPolls
+from localcloud.services.sqs_polling import Polls
 from localcloud.services.step_functions import interpreter
 
 _one_at_a_time = threading.Lock()  # moto's state belongs to the process
@@ -83,6 +83,7 @@ class LocalCloud:
         pending: Events and functions that are under way.
         slack: The incoming webhook (`url`, `messages`, `fail_next`).
         batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
+        polls: How SQS is polled; a test need not wait for messages that do not come.
         transitions_throttled: While it is set, no execution of a state machine enters another
             state.
     """
@@ -213,6 +214,7 @@ class LocalCloud:
             Cleaning(access, self.client, self.batch.launches.last_launched, self.now),
         )
         self._budget_actions = BudgetActions(state, self._clients.of_role)
+        self.polls = Polls(state)
         self._front = Front(
             access=access,
             keys=Keys(state, self.deployer),
@@ -239,7 +241,7 @@ class LocalCloud:
             metric_reads=MetricReads(state, self.now),
             queries=Queries(state),
             schedules=self._schedules,
-            short_polls=ShortPolls(state),
+            polls=self.polls,
             slack_sink=self.slack,
             objects=objects,
             amendments=Amendments(state),

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from components.arns import arn_of
 from components.context import Component, StackContext
 from components.environments import Environments
 from components.function import (
@@ -99,18 +100,18 @@ class Monitoring(Component):
         super().__init__(name, opts)
         self._context = args.context
         self.notify = self._notify(name, args)
-        topic = self._topic(name)
+        self.topic_arn = self._topic(name)
         for index, address in enumerate(args.config.monitoring.emails):
             aws.sns.TopicSubscription(
                 f"{name}-email-{index}",
-                topic=topic.arn,
+                topic=self.topic_arn,
                 protocol="email",
                 endpoint=address,
                 filter_policy=json.dumps(_MAILED),
                 filter_policy_scope="MessageBody",
                 opts=self.child(),
             )
-        self.notifiers = {"notify": self.notify, "alarm": self._tell(name, args, topic)}
+        self.notifiers = {"notify": self.notify, "alarm": self._tell(name, args)}
         redrive = Redrive(
             f"{name}-redrive",
             RedriveArgs(
@@ -144,7 +145,7 @@ class Monitoring(Component):
                 queues=args.queues,
                 functions=functions,
                 state_machine_arns=args.state_machine_arns,
-                topic_arn=topic.arn,
+                topic_arn=self.topic_arn,
             ),
             opts=self.child(),
         )
@@ -161,7 +162,6 @@ class Monitoring(Component):
             ),
             opts=self.child(),
         )
-        self.topic_arn = topic.arn
         self.register_outputs({"notify_function": self.notify.name, "topic_arn": self.topic_arn})
 
     def _notify(self, name: str, args: MonitoringArgs) -> LambdaFunction:
@@ -209,8 +209,8 @@ class Monitoring(Component):
         )
         return function
 
-    def _topic(self, name: str) -> aws.sns.Topic:
-        """An encrypted topic.
+    def _topic(self, name: str) -> pulumi.Output[str]:
+        """The ARN of an encrypted topic.
 
         Its key is our own, because alarms cannot publish to a topic under the key that AWS manages
         for SNS.
@@ -238,26 +238,27 @@ class Monitoring(Component):
         topic = aws.sns.Topic(
             f"{name}-topic", kms_master_key_id=key.arn, tags=context.tags, opts=self.child()
         )
+        arn = arn_of(topic, context)
         aws.sns.TopicPolicy(
             f"{name}-topic",
-            arn=topic.arn,
+            arn=arn,
             policy=document(
                 statement(
                     "Alarms",
                     principal=_ALARMS,
                     actions=["sns:Publish"],
-                    resources=[topic.arn],
+                    resources=[arn],
                     conditions=own_account,
                 ),
                 # SNS developer guide, security best practices: what is published is what has to be
                 # kept from the wire
-                tls_only("sns:Publish", [topic.arn]),
+                tls_only("sns:Publish", [arn]),
             ),
             opts=self.child(),
         )
-        return topic
+        return arn
 
-    def _tell(self, name: str, args: MonitoringArgs, topic: aws.sns.Topic) -> LambdaFunction:
+    def _tell(self, name: str, args: MonitoringArgs) -> LambdaFunction:
         """The function that makes messages of alarms, as a subscriber of the topic."""
         variables: dict[str, pulumi.Input[str]] = {
             ENV_TABLE: args.storage.table.name,
@@ -298,12 +299,12 @@ class Monitoring(Component):
             action="lambda:InvokeFunction",
             function=function.name,
             principal="sns.amazonaws.com",
-            source_arn=topic.arn,
+            source_arn=self.topic_arn,
             opts=self.child(),
         )
         aws.sns.TopicSubscription(
             f"{name}-alarm-topic",
-            topic=topic.arn,
+            topic=self.topic_arn,
             protocol="lambda",
             endpoint=function.arn,
             opts=self.child(depends_on=[permission]),
@@ -314,7 +315,7 @@ class Monitoring(Component):
 def _items(sid: str, storage: Storage, actions: list[str], *key_prefixes: str) -> dict[str, Any]:
     """Actions on the items of the table whose partition key begins so."""
     return statement(
-        sid, actions=actions, resources=[storage.table.arn], conditions=leading_keys(*key_prefixes)
+        sid, actions=actions, resources=[storage.table_arn], conditions=leading_keys(*key_prefixes)
     )
 
 
@@ -369,12 +370,12 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         statement(
             "ReadErrorRecords",
             actions=["s3:GetObject"],
-            resources=[pulumi.Output.concat(args.storage.results.arn, "/runs/*/errors/*")],
+            resources=[pulumi.Output.concat(args.storage.results_arn, "/runs/*/errors/*")],
         ),
         # S3 tells missing from denied only to those who may list the bucket, see
         # components/job_policies.py
         statement(
-            "TellMissingFromDenied", actions=["s3:ListBucket"], resources=[args.storage.results.arn]
+            "TellMissingFromDenied", actions=["s3:ListBucket"], resources=[args.storage.results_arn]
         ),
         _items(
             "RunStates",

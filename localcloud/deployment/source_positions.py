@@ -19,8 +19,12 @@ _SDK: Final[Any] = pulumi.runtime.resource
 
 @functools.cache
 def hasten() -> None:
-    """Puts a cheaper way in its place, once for the process; what is told stays the same."""
-    position = _SDK._get_source_position_for_frame  # noqa: SLF001 - there is no setting for it
+    """Puts a cheaper way in its place, once for the process; what is told stays the same. A release
+    of the SDK that goes about it otherwise keeps its own way.
+    """
+    position = getattr(_SDK, "_get_source_position_for_frame", None)  # there is no setting for it
+    if position is None or not hasattr(_SDK, "traceback"):
+        return
 
     @functools.cache
     def at(filename: str, line: int | None) -> Any:

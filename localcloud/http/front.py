@@ -46,7 +46,7 @@ from localcloud.services.s3.forms import Form
 from localcloud.services.s3.key_locks import KeyLocks
 from localcloud.services.s3_events import StorageEvents
 from localcloud.services.scheduler import Schedules
-from localcloud.services.sqs_polling import ShortPolls
+from localcloud.services.sqs_polling import Polls
 
 _log = logging.getLogger(__name__)
 METADATA_PATH: Final = "/_localcloud/ecs/v4/"
@@ -113,7 +113,7 @@ class Front:
         metric_reads: MetricReads,
         queries: Queries,
         schedules: Schedules,
-        short_polls: ShortPolls,
+        polls: Polls,
         slack_sink: slack.SlackSink,
         objects: Path,
         amendments: Amendments,
@@ -134,7 +134,7 @@ class Front:
         self._instance_metadata = instance_metadata
         self._schedules = schedules
         self._slack = slack_sink
-        self._short_polls = short_polls
+        self._polls = polls
         self._objects = objects
         self._amendments = amendments
         launches = plane.launches
@@ -291,7 +291,7 @@ class Front:
         if (
             call.service == "sqs"
             and call.operation == "ReceiveMessage"
-            and self._short_polls.misses(call.params)
+            and self._polls.misses(call.params)
         ):
             return call.result({})
         if call.service == "lambda" and call.operation in _INVOCATIONS:

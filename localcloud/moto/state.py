@@ -262,6 +262,11 @@ class AwsState(Identities, Ec2, Efs, LogGroups, Tags):
         queue = self._regional("sqs").queues.get(name)
         return 0 if queue is None else int(queue.receive_message_wait_time_seconds)
 
+    def queue_is_empty(self, name: str) -> bool:
+        """Whether no message of an SQS queue can be received now."""
+        queue = self._regional("sqs").queues.get(name)
+        return queue is not None and not queue.messages
+
     def state_machine_role(self, arn: str) -> str | None:
         """The role of a state machine; None where there is none of that ARN."""
         return next((each.roleArn for each in self._state_machines() if each.arn == arn), None)

@@ -5,6 +5,7 @@ import json
 import pulumi
 import pytest
 
+from components.endpoint_policies import OPEN_POLICY
 from components.network import Network, NetworkArgs
 from config.network import PRIVATE_BATCH_SERVICES, NetworkSection
 from localcloud.iam.policy_evaluation import resource_policy_allows
@@ -165,12 +166,13 @@ def test_without_nat_endpoints_lead_to_the_own_account_alone(
 
 
 def test_policies_stand_where_the_endpoints_are_the_only_way(context) -> None:
-    closed = {service(e): "policy" in e.inputs for e in deploy(context, nat="none").all(ENDPOINT)}
-    assert {name for name, has in closed.items() if not has} == {"ecs-agent", "ecs-telemetry"}
-    assert not any(
-        "policy" in e.inputs
-        for e in deploy(context, nat="single", interface_endpoints=("logs",)).all(ENDPOINT)
-    )
+    closed = {service(e): e.inputs.get("policy") for e in deploy(context, nat="none").all(ENDPOINT)}
+    without = {"ecs-agent", "ecs-telemetry"}
+    assert {name for name, policy in closed.items() if policy is None} == without
+    assert OPEN_POLICY not in closed.values()
+    # said, and not left out: what is left out stays as it was
+    made = deploy(context, nat="single", interface_endpoints=("logs",))
+    assert {e.inputs["policy"] for e in made.all(ENDPOINT)} == {OPEN_POLICY}
 
 
 def test_gateway_endpoints_are_in_every_private_route_table(context) -> None:

@@ -58,6 +58,7 @@ PIPELINE = {
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     section = json.loads(read_stack(ROOT, "local", {}, {}).config[f"{PROJECT}:monitoring"]) | SOON
     with LocalCloud(tmp_path_factory.mktemp("cloud"), images={"*/batch-reference*": ROOT}) as cloud:
+        cloud.polls.wait = False  # each beat of the clock looks into two empty queues
         secrets = {f"{PROJECT}:slack-webhook-url": cloud.slack.url}
         config = {
             f"{PROJECT}:monitoring": json.dumps(section),
@@ -126,9 +127,8 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
 
     # jobs that wait: EC2 has no machines
     cloud.batch.withhold_capacity("*")
-    for stage in ("preprocess", "preprocess", "analysis", "analysis"):
-        watched.submit(stage, ["sleep", "300"])
-    cloud.batch.advance(61)
+    stages = ("preprocess", "preprocess", "analysis", "analysis")
+    watched.let_wait(*(watched.submit(stage, ["sleep", "300"]) for stage in stages))
     watched.wait(
         "ALARM", *(f"{what}-{queue}" for what in ("stuck", "deep") for queue in queues), "full"
     )
@@ -162,10 +162,10 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     watched.wait("OK", "full", *(f"stuck-{queue}" for queue in queues))
     cloud.batch.withhold_capacity()
     sizes = [{"type": "VCPU", "value": "4"}, {"type": "MEMORY", "value": "4096"}]
-    for _ in range(7):
-        watched.submit("preprocess", ["sleep", "300"], resourceRequirements=sizes)
-    watched.submit("analysis", ["sleep", "300"])
-    cloud.batch.advance(61)
+    more = [
+        watched.submit("preprocess", ["sleep", "300"], resourceRequirements=sizes) for _ in range(7)
+    ]
+    watched.let_wait(*more, watched.submit("analysis", ["sleep", "300"]))
     watched.wait(
         "ALARM", *(f"at-max-{environment}" for environment in environments), "full", "running-cost"
     )

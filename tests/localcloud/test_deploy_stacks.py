@@ -30,6 +30,7 @@ STORAGE = "batch-reference:storage"
 
 
 KINDS = {kind.pulumi_type: kind for kind in get_args(Named)}
+NAMES = ("name", "bucket", "alarmName")
 CONTEXT = StackContext(
     project="batch-reference",
     stack="any",
@@ -42,7 +43,10 @@ DOCUMENTS = {
     "aws:cloudwatch/dashboard:Dashboard": "dashboardBody",
     "aws:cloudwatch/eventRule:EventRule": "eventPattern",
     "aws:cloudwatch/eventTarget:EventTarget": "arn",
+    "aws:s3/bucketPolicy:BucketPolicy": "policy",
     "aws:sfn/stateMachine:StateMachine": "definition",
+    "aws:sns/topicPolicy:TopicPolicy": "policy",
+    "aws:sns/topicSubscription:TopicSubscription": "topic",
     "aws:sqs/queuePolicy:QueuePolicy": "policy",
 }
 """What names nothing but resources whose names Pulumi has chosen."""
@@ -71,7 +75,7 @@ def _built(deployed: Deployment) -> dict[str, str]:
     return {
         resource.urn: named_arn(
             KINDS[resource.type],
-            resource.outputs["alarmName" if "alarmName" in resource.outputs else "name"],
+            next(resource.outputs[name] for name in NAMES if name in resource.outputs),
             CONTEXT,
         )
         for resource in deployed.resources

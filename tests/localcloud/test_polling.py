@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from typing import Any
 
 from tests.localcloud.conftest import Stage
@@ -33,6 +34,22 @@ def test_an_empty_answer_is_no_empty_queue(stage: Stage) -> None:
     )["QueueUrl"]
     sqs.send_message(QueueUrl=waiting, MessageBody="{}")
     assert sqs.receive_message(QueueUrl=waiting)["Messages"]
+
+
+def test_a_long_poll_of_an_empty_queue_waits_unless_it_is_told_not_to(stage: Stage) -> None:
+    sqs, polls = stage.client("sqs"), stage.cloud.polls
+    url = sqs.create_queue(QueueName=stage.name("queue"))["QueueUrl"]
+    seconds = []
+    for polls.wait in (True, False):
+        began = time.monotonic()
+        assert "Messages" not in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)
+        seconds.append(time.monotonic() - began)
+    assert seconds[1] < 1 <= seconds[0]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    asked = {"QueueUrl": url, "WaitTimeSeconds": 1}
+    assert "Messages" in sqs.receive_message(**asked)
+    assert "Messages" not in sqs.receive_message(**asked), "it is hidden"
+    polls.wait = True
 
 
 def test_all_dead_letters_are_given_again(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from components.endpoint_policies import OPEN_POLICY
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.provider import Provider
 from localcloud.deployment.provider.lifecycle import LIFECYCLES
@@ -109,6 +110,22 @@ def test_a_vpc_gets_out_of_dedicated_tenancy_in_place(
 ) -> None:
     old, new = ({"cidrBlock": "10.0.0.0/16", "instanceTenancy": each} for each in (then, now))
     assert planned().diff("aws:ec2/vpc:Vpc", Made(inputs=old), new).replaces == replaces
+
+
+def test_the_policy_of_an_endpoint_stays_when_the_program_says_nothing_of_it() -> None:
+    """Optional and Computed; so a program that opens an endpoint has to say so."""
+    token, provider = "aws:ec2/vpcEndpoint:VpcEndpoint", planned()
+    inputs = {"vpcId": "vpc-1", "serviceName": "com.amazonaws.us-east-1.s3"}
+    closed = '{"Version": "2012-10-17", "Statement": []}'
+    before = provider.check(token, "x", {**inputs, "policy": closed, "routeTableIds": ["rtb-1"]})
+    after = provider.check(token, "x", {**inputs, "routeTableIds": ["rtb-2"]}, olds=before)
+    assert after["policy"] == closed
+    assert provider.diff(token, Made(inputs=before), after).changed == ("routeTableIds",)
+    opened = provider.check(token, "x", {**inputs, "policy": OPEN_POLICY}, olds=before)
+    assert provider.diff(token, Made(inputs=before), opened).changed == ("policy",)
+    plain = provider.check(token, "x", inputs)
+    said = provider.check(token, "x", {**inputs, "policy": OPEN_POLICY}, olds=plain)
+    assert not provider.diff(token, Made(inputs=plain), said)
 
 
 @pytest.mark.parametrize(

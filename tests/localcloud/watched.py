@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.cloud import LocalCloud
-from tests.localcloud.conftest import until
+from tests.localcloud.conftest import PATIENCE, until
 from workloads import metrics
 
 RUN = "20260131-sales-0123456789ab"
@@ -106,9 +106,33 @@ class Watched:
         )
         return str(job["jobId"])
 
-    def end_all(self) -> None:
+    def let_wait(self, *jobs: str) -> None:
+        """A minute passes, when each of these runs or has found no room, and nobody is looking at
+        one: what is seen late would count in the next period, and what waits counts from then on.
+        """
         batch = self.cloud.client("batch")
-        for queue in self.outputs["queues"].values():
-            for status in metrics.QUEUE_STATES:
-                for job in batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]:
-                    batch.terminate_job(jobId=job["jobId"], reason="the test goes on")
+
+        def placed() -> bool:
+            found = batch.describe_jobs(jobs=list(jobs))["jobs"]
+            return {each["status"] for each in found} <= {"RUNNABLE", "RUNNING"}
+
+        until(placed, what="jobs that run or wait")
+        assert self.cloud.pending.settle(PATIENCE)
+        self.cloud.batch.advance(61)
+
+    def end_all(self) -> None:
+        """Returns when no queue has a job any more, and nobody is looking at one (see let_wait)."""
+        batch = self.cloud.client("batch")
+
+        def left() -> list[str]:
+            return [
+                job["jobId"]
+                for queue in self.outputs["queues"].values()
+                for status in metrics.QUEUE_STATES
+                for job in batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]
+            ]
+
+        for job in left():
+            batch.terminate_job(jobId=job, reason="the test goes on")
+        until(lambda: not left(), what="jobs that end")
+        assert self.cloud.pending.settle(PATIENCE)

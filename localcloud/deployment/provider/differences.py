@@ -78,9 +78,9 @@ def differences(
     for name in sorted({*old, *new}):
         if not name.startswith("__"):
             then, now = old.get(name), new.get(name)
-            if name in texts and _same_json(then, now):
-                continue
             whole = (_or(then, defaults.get(name)), _or(now, defaults.get(name)))
+            if name in texts and _same_json(*whole):
+                continue
             if name in defaults and not any(_walk(*whole, name, name, frozenset(sets))):
                 continue
             found |= dict(_walk(then, now, name, name, frozenset(sets)))

@@ -107,6 +107,7 @@ lifecycles(
             delete=remove("ec2", "DeleteVpcEndpoints", VpcEndpointIds=["{id}"]),
             update=network_updates.vpc_endpoint,
             when=network_updates.endpoint_replacements,
+            stays=network_updates.endpoint_keeps,
         ),
         "ec2/placementGroup:PlacementGroup": Lifecycle(
             delete=remove("ec2", "DeletePlacementGroup", GroupName="{id}"),

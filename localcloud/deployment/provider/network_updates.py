@@ -154,6 +154,26 @@ def endpoint_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> lis
     return ["privateDnsEnabled"] if differs and new.get("vpcEndpointType") != "Interface" else []
 
 
+_KEPT_OF_ENDPOINTS: Final = (
+    "dnsOptions",
+    "ipAddressType",
+    "policy",
+    "privateDnsEnabled",
+    "routeTableIds",
+    "securityGroupIds",
+    "subnetIds",
+)
+"""Optional and Computed (terraform-provider-aws, vpc_endpoint.go): taking one away changes
+nothing.
+"""
+
+
+def endpoint_keeps(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """AWS's side of what the program no longer says of an endpoint."""
+    kept = {name: old[name] for name in _KEPT_OF_ENDPOINTS if old.get(name) is not None}
+    return {**kept, **{name: value for name, value in new.items() if value is not None}}
+
+
 def vpc_endpoint(update: Update) -> None:
     """Tables, subnets and groups that come and go, and the policy."""
     request: dict[str, Any] = {}
