@@ -219,7 +219,15 @@ class LocalCloud:
             access=access,
             keys=Keys(state, self.deployer),
             batch=BatchApi(
-                store, self.batch, groups.by_name, lambda: [*fsx.tags(), *image_builder.tags()]
+                store,
+                self.batch,
+                groups.by_name,
+                lambda: [
+                    *fsx.tags(),
+                    *image_builder.tags(),
+                    *groups.tags(),
+                    *state.tagged_beside(),
+                ],
             ),
             plane=self.batch,
             bus=bus,

@@ -22,6 +22,7 @@ Inputs = Mapping[str, Any]
 _DEFAULTS: Final = "__defaults"
 _CREATING: Final = "creating"
 _BUS: Final = "default"
+_GROUP: Final = "default"
 
 
 def _bus(inputs: Inputs) -> str:
@@ -33,26 +34,68 @@ def _rule(inputs: Inputs) -> str:
     return str(inputs["name"]) if bus == _BUS else f"{bus}/{inputs['name']}"
 
 
-_IDS: Final[Mapping[str, Callable[[Inputs], str]]] = {
-    "aws:cloudwatch/compositeAlarm:CompositeAlarm": lambda inputs: inputs["alarmName"],
-    "aws:cloudwatch/dashboard:Dashboard": lambda inputs: inputs["dashboardName"],
+def _of_bucket(inputs: Inputs) -> str:
+    owner = inputs.get("expectedBucketOwner")
+    return f"{inputs['bucket']},{owner}" if owner else str(inputs["bucket"])
+
+
+def _of_function(inputs: Inputs) -> str:
+    qualifier = inputs.get("qualifier")
+    return f"{inputs['functionName']}:{qualifier}" if qualifier else str(inputs["functionName"])
+
+
+_IDS: Final[Mapping[str, str | Callable[[Inputs], str]]] = {
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": "{alarmName}",
+    "aws:cloudwatch/dashboard:Dashboard": "{dashboardName}",
     "aws:cloudwatch/eventRule:EventRule": _rule,
     "aws:cloudwatch/eventTarget:EventTarget": lambda inputs: (
         f"{_bus(inputs)}-{inputs['rule']}-{inputs['targetId']}"
     ),
-    "aws:cloudwatch/logGroup:LogGroup": lambda inputs: inputs["name"],
-    "aws:cloudwatch/metricAlarm:MetricAlarm": lambda inputs: inputs["name"],
-    "aws:dynamodb/table:Table": lambda inputs: inputs["name"],
+    "aws:cloudwatch/logGroup:LogGroup": "{name}",
+    "aws:cloudwatch/metricAlarm:MetricAlarm": "{name}",
+    "aws:dynamodb/table:Table": "{name}",
+    "aws:ec2/placementGroup:PlacementGroup": "{name}",
     "aws:ec2/route:Route": lambda inputs: (
         f"r-{inputs['routeTableId']}{zlib.crc32(inputs['destinationCidrBlock'].encode())}"
     ),
-    "aws:iam/instanceProfile:InstanceProfile": lambda inputs: inputs["name"],
-    "aws:iam/role:Role": lambda inputs: inputs["name"],
-    "aws:iam/rolePolicy:RolePolicy": lambda inputs: f"{inputs['role']}:{inputs['name']}",
-    "aws:lambda/function:Function": lambda inputs: inputs["name"],
-    "aws:s3/bucket:Bucket": lambda inputs: inputs["bucket"],
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": "{repository}",
+    "aws:ecr/repository:Repository": "{name}",
+    "aws:efs/backupPolicy:BackupPolicy": "{fileSystemId}",
+    "aws:efs/fileSystemPolicy:FileSystemPolicy": "{fileSystemId}",
+    "aws:iam/instanceProfile:InstanceProfile": "{name}",
+    "aws:iam/role:Role": "{name}",
+    "aws:iam/rolePolicy:RolePolicy": "{role}:{name}",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "{role}/{policyArn}",
+    "aws:lambda/function:Function": "{name}",
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": _of_function,
+    "aws:lambda/permission:Permission": "{statementId}",
+    "aws:s3/bucket:Bucket": "{bucket}",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _of_bucket,
+    "aws:s3/bucketNotification:BucketNotification": "{bucket}",
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": "{bucket}",
+    "aws:s3/bucketPolicy:BucketPolicy": "{bucket}",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "{bucket}",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        _of_bucket
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": _of_bucket,
+    "aws:scheduler/schedule:Schedule": lambda inputs: (
+        f"{inputs.get('groupName') or _GROUP}/{inputs['name']}"
+    ),
+    "aws:sns/topicPolicy:TopicPolicy": "{arn}",
+    "aws:sqs/queuePolicy:QueuePolicy": "{queueUrl}",
+    "aws:ssm/parameter:Parameter": "{name}",
 }
 """Types whose id follows from the inputs -> how, as the provider makes it."""
+
+_MADE_AGAIN: Final = (
+    "aws:secretsmanager/secretVersion:SecretVersion",
+    "aws:sns/topicSubscription:TopicSubscription",
+)
+"""Types of which nothing is left over where they are made again: a secret forgets the version that
+is no longer the current one, and SNS answers with the subscription that is there (Subscribe in its
+API reference).
+"""
 
 
 def take_in(document: dict[str, Any]) -> list[str]:
@@ -90,7 +133,8 @@ def take_in(document: dict[str, Any]) -> list[str]:
             resources.append(taken)
         else:
             kept.append(operation)
-            told.append(_line(state, identity))
+            if state["type"] not in _MADE_AGAIN:
+                told.append(_line(state, identity))
     deployment["resources"], deployment["pending_operations"] = resources, kept
     return told
 
@@ -98,8 +142,11 @@ def take_in(document: dict[str, Any]) -> list[str]:
 def _identity(state: Mapping[str, Any]) -> str:
     """What the id would be; empty where the type's is AWS's own."""
     rule = _IDS.get(state["type"])
+    inputs: Inputs = state.get("inputs") or {}
     try:
-        return rule(state.get("inputs") or {}) if rule is not None else ""
+        if rule is None:
+            return ""
+        return rule.format_map(inputs) if isinstance(rule, str) else rule(inputs)
     except KeyError:  # a name that AWS gives, another kind of destination
         return ""
 

@@ -147,8 +147,21 @@ def preflight(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson =
 
 
 @app.command(rich_help_panel=DEPLOYED)
-def leftovers(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> None:
+def leftovers(
+    file: StackFile,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="What `pulumi stack export` has written: tell only what AWS has of the program's"
+            " and that state lacks, after an `up` that was killed."
+        ),
+    ] = None,
+    endpoint_url: EndpointUrl = "",
+    as_json: AsJson = False,
+) -> None:
     """Tell what an account still holds of a stack after `pulumi destroy`."""
     from cli import leftovers as command
 
-    raise typer.Exit(command.show(out, file, endpoint_url=endpoint_url, as_json=as_json))
+    raise typer.Exit(
+        command.show(out, file, state=state, endpoint_url=endpoint_url, as_json=as_json)
+    )

@@ -57,6 +57,7 @@ class Refusals:
             ("events", "PutRule"): _pattern_is_short,
             ("sns", "CreateTopic"): self._topic_has_these_tags,
             ("scheduler", "CreateScheduleGroup"): self._group_is_new,
+            ("scheduler", "DeleteScheduleGroup"): self._group_is_there,
             ("lambda", "AddPermission"): self._permission_is_new,
             ("cloudwatch", "PutDashboard"): _dashboard_is_small,
             ("cloudwatch", "PutCompositeAlarm"): _alarm_rule_is_short,
@@ -119,6 +120,12 @@ class Refusals:
         if self._state.has_schedule_group(params["Name"]):
             message = f"Schedule group {params['Name']} already exists."
             raise WireError("ConflictException", message, status=409)
+
+    def _group_is_there(self, params: Params) -> None:
+        """The same, DeleteScheduleGroup: ResourceNotFoundException."""
+        if not self._state.has_schedule_group(params["Name"]):
+            message = f"Schedule group {params['Name']} does not exist."
+            raise WireError("ResourceNotFoundException", message, status=404)
 
     def _permission_is_new(self, params: Params) -> None:
         """API reference of Lambda, AddPermission: ResourceConflictException."""

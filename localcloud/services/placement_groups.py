@@ -36,6 +36,13 @@ class PlacementGroups:
             return self._tag(params, drop=operation == "DeleteTags")
         return None
 
+    def tags(self) -> list[tuple[str, dict[str, str]]]:
+        """ARN and tags of each."""
+        return [
+            (group["GroupArn"], {tag["Key"]: tag["Value"] for tag in group["Tags"]})
+            for group in list(self.by_name.values())
+        ]
+
     def _tag(self, params: Params, *, drop: bool) -> Params:
         given = {tag["Key"]: tag for tag in params["Tags"]}
         for group in list(self.by_name.values()):

@@ -14,10 +14,13 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli import leftovers
-from cli.errors import ExitCode
+from cli.errors import CliError, ExitCode
 from cli.leftovers import Account, Leftover
+from cli.leftovers.by_tag import of_arn, tagged
+from cli.leftovers.orphans import Known, known_of
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy, destroy
+from localcloud.deployment.engine.checkpoint import checkpoint
 from tests.config.stacks import sections
 from tests.localcloud.conftest import until
 from tests.support.documents import validated
@@ -61,11 +64,60 @@ def clouds(tmp_path_factory) -> Iterator[tuple[LocalCloud, set[str]]]:
         ended = _ended_job(cloud.client, alive.outputs)
         standing = leftovers.examine(of(cloud))[0]
         before = kinds(standing)
+        state = tmp_path_factory.mktemp("state") / "exported.json"
+        state.write_text(checkpoint(alive.state, exports={}, settings={}, passphrase="x"))
+        assert leftovers.orphans(of(cloud), known_of(state, "dev")) == ([], []), (
+            "of a stack that stands"
+        )
+        _made_by_a_killed_up(cloud, state)
         assert not any(ended in one.name for one in standing), "nobody can remove an ended job"
         assert _before(standing, "job queue", "compute environment")
         assert _before(standing, "subnet", "VPC")
         destroy(ROOT, "dev", cloud.client, previous=alive.state, config=OPEN, secrets=SECRETS)
         yield cloud, before
+
+
+def _made_by_a_killed_up(cloud: LocalCloud, state: Path) -> None:
+    """Orphans of a stack that stands are told, with the command that removes each."""
+    ec2, account = cloud.client("ec2"), of(cloud)
+    (vpc,) = ec2.describe_vpcs(Filters=account.filters)["Vpcs"]
+    (gateway,) = ec2.describe_internet_gateways(Filters=account.filters)["InternetGateways"]
+    group, *_ = ec2.describe_security_groups(Filters=account.filters)["SecurityGroups"]
+    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
+    rule = ec2.authorize_security_group_ingress(
+        GroupId=group["GroupId"],
+        IpPermissions=[
+            {
+                "IpProtocol": "tcp",
+                "FromPort": 1,
+                "ToPort": 1,
+                "IpRanges": [{"CidrIp": "10.0.0.0/8"}],
+            }
+        ],
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": tags}],
+    )["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+    kept = json.loads(state.read_text())
+    kept["deployment"]["resources"] = [
+        each
+        for each in kept["deployment"]["resources"]
+        if each.get("id") != gateway["InternetGatewayId"]
+    ]
+    without = state.with_name("without.json")
+    without.write_text(json.dumps(kept))
+    found, unseen = leftovers.orphans(account, known_of(without, "dev"))
+    assert unseen == []
+    assert {one.name.rpartition("/")[2]: one.remove for one in found} == {
+        rule: (
+            f"aws ec2 revoke-security-group-ingress --group-id {group['GroupId']}"
+            f" --security-group-rule-ids {rule}"
+        ),
+        gateway["InternetGatewayId"]: (
+            "aws ec2 detach-internet-gateway --internet-gateway-id"
+            f" {gateway['InternetGatewayId']} --vpc-id {vpc['VpcId']} &&"
+            f" aws ec2 delete-internet-gateway --internet-gateway-id {gateway['InternetGatewayId']}"
+        ),
+    }
+    ec2.revoke_security_group_ingress(GroupId=group["GroupId"], SecurityGroupRuleIds=[rule])
 
 
 def _ended_job(client: Callable[[str], Any], outputs: Mapping[str, Any]) -> str:
@@ -170,6 +222,32 @@ def _query(client: Callable[[str], Any]) -> str:
     return str(made["queryDefinitionId"])
 
 
+def _dashboard(client: Callable[[str], Any]) -> str:
+    for name in (f"{PROJECT}-dev", f"{PROJECT}-dev-2"):
+        client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody='{"widgets": []}')
+    return f"{PROJECT}-dev"
+
+
+def _schedule(client: Callable[[str], Any]) -> str:
+    for name in (f"{PROJECT}-dev-pipeline-day-1", f"{PROJECT}-dev-2-pipeline-day-1"):
+        client("scheduler").create_schedule(
+            Name=name,
+            ScheduleExpression="rate(1 day)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": "arn:aws:sqs:us-east-1:1:q", "RoleArn": "arn:aws:iam::1:role/r"},
+        )
+    return f"default/{PROJECT}-dev-pipeline-day-1"
+
+
+def _builds_log(client: Callable[[str], Any]) -> str:
+    for stack in ("dev", "dev-2"):
+        client("logs").create_log_group(
+            logGroupName=f"/aws/imagebuilder/{PROJECT}-{stack}-gpu",
+            tags={"project": PROJECT, "stack": stack},
+        )
+    return f"/aws/imagebuilder/{PROJECT}-dev-gpu"
+
+
 def _topic(client: Callable[[str], Any]) -> str:
     tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
     return str(client("sns").create_topic(Name="orphan", Tags=tags)["TopicArn"])
@@ -188,6 +266,9 @@ def _topic(client: Callable[[str], Any]) -> str:
         (_bucket, "bucket", "aws s3 rb --force s3://kept-results"),
         (_role, "role", "aws iam delete-role --role-name batch-reference-dev-notify-0a1b2"),
         (_query, "saved query", "delete-query-definition --query-definition-id "),
+        (_dashboard, "dashboard", f"delete-dashboards --dashboard-names {PROJECT}-dev"),
+        (_schedule, "schedule", f"--group-name default --name {PROJECT}-dev-pipeline-day-1"),
+        (_builds_log, "log group", f"--log-group-name /aws/imagebuilder/{PROJECT}-dev-gpu"),
         (_topic, "topic", "aws sns delete-topic --topic-arn arn:aws:sns:"),
         (_volume, "EBS volume", "delete-volume --volume-id vol-"),
         (_efs, "file system of EFS", "delete-file-system --file-system-id fs-"),
@@ -205,6 +286,7 @@ def test_what_is_left_is_named_with_its_removal(clouds, plant, kind, remove) -> 
     one = next(one for one in found if one.name == name)
     assert one.kind == kind
     assert remove in one.remove
+    assert not any("dev-2" in other.name for other in found)
     others, _ = leftovers.examine(of(cloud, "prod"))
     assert name not in {other.name for other in others} - {
         one.name for one in found if "AWSBatch" in one.name
@@ -251,7 +333,7 @@ def _tied_role(client: Callable[[str], Any]) -> tuple[str, str, str]:
 def _removal(account: Account, arn: str) -> str:
     if ":role/" in arn:  # the tagging API has none
         return next(one.remove for one in leftovers.examine(account)[0] if one.name == arn)
-    return leftovers._of_arn(account, leftovers._key(arn), arn).remove
+    return of_arn(account, arn).remove
 
 
 def test_what_is_tied_to_a_thing_goes_before_it(clouds) -> None:
@@ -293,16 +375,107 @@ def test_what_may_not_be_looked_at_is_said(clouds, monkeypatch) -> None:
 
     monkeypatch.setattr(leftovers, "clients", lambda *_: client)
     out = Console(file=io.StringIO(), width=100)
-    assert leftovers.show(out, "dev", endpoint_url="", as_json=False) is ExitCode.NOT_READY
+    assert (
+        leftovers.show(out, "dev", state=None, endpoint_url="", as_json=False) is ExitCode.NOT_READY
+    )
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert "not looked for" in text
     assert "ListClusters" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("arn:aws:dynamodb:us-east-1:1:table/metrics-1", "metrics-1"),
+        ("arn:aws:ssm:us-east-1:1:parameter/a/b", "/a/b"),
+        ("arn:aws:ecr:us-east-1:1:repository/a/b", "a/b"),
+        ("arn:aws:cloudwatch:us-east-1:1:alarm:a", "a"),
+        ("arn:aws:sns:us-east-1:1:topic", "arn:aws:sns:us-east-1:1:topic"),
+        ("arn:aws:ec2:us-east-1:1:subnet/subnet-1", "subnet-1"),
+        ("sgr-1", "sgr-1"),
+        (
+            "arn:aws:batch:us-east-1:1:job-definition/a:1",
+            "arn:aws:batch:us-east-1:1:job-definition/a",
+        ),
+    ],
+)
+def test_what_a_state_has_by_its_name_alone_is_no_orphan(name: str, known: str) -> None:
+    assert Known(frozenset({known})).has(name)
+    assert not Known(frozenset({f"{known}-2"})).has(name)
+
+
+def test_the_state_of_another_stack_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    urn = "urn:pulumi:prod::batch-reference::pulumi:pulumi:Stack::batch-reference-prod"
+    file.write_text(json.dumps({"deployment": {"resources": [{"urn": urn}]}}))
+    with pytest.raises(CliError, match=r"state\.json is of stack prod, not of dev"):
+        known_of(file, "dev")
+    assert known_of(file, "prod").names == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "[]",
+        '{"deployment": []}',
+        '{"deployment": null}',
+        '{"deployment": {"resources": [{"urn": "x"}]}}',
+    ],
+)
+def test_a_state_that_is_none_is_refused(text: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    if text is not None:
+        file.write_text(text)
+    out = Console(file=io.StringIO())
+    with pytest.raises(CliError, match=r"state\.json is no export of a stack .*stack export"):
+        leftovers.show(out, "dev", state=file, endpoint_url="", as_json=False)
+
+
+def test_a_state_is_told_what_it_lacks(clouds, monkeypatch, tmp_path: Path) -> None:
+    cloud, _ = clouds
+    monkeypatch.setattr(leftovers, "clients", lambda *_: cloud.client)
+    topic = _topic(cloud.client)
+    file = tmp_path / "state.json"
+    for known, code in ((topic, ExitCode.OK), ("arn:of:another", ExitCode.NOT_READY)):
+        told = [one.name for one in leftovers.orphans(of(cloud), Known(frozenset({topic})))[0]]
+        urn = "urn:pulumi:dev::batch-reference::aws:sns/topic:Topic::it"
+        resources = [{"urn": urn, "id": each} for each in (known, *told)]
+        file.write_text(json.dumps({"deployment": {"resources": resources}}))
+        out = Console(file=io.StringIO(), width=200)
+        found = leftovers.show(out, "dev", state=file, endpoint_url="", as_json=False)
+        text = out.file.getvalue()  # type: ignore[attr-defined]
+        assert found is code, text
+        assert "what the state lacks of dev" in text
+        assert (topic in text) is (code is ExitCode.NOT_READY)
+
+
+@pytest.mark.parametrize("code", ["NatGatewayNotFound", "InvalidInternetGatewayID.NotFound"])
+def test_what_the_tagging_api_names_and_is_long_gone_is_not_told(code: str) -> None:
+    arns = [f"arn:aws:ec2:us-east-1:1:{kind}/x-1" for kind in ("natgateway", "internet-gateway")]
+
+    class Gone:
+        def __getattr__(self, _name: str) -> Any:
+            raise ClientError({"Error": {"Code": code, "Message": "gone"}}, "Describe")
+
+    class Tagging:
+        def get_paginator(self, _name: str) -> Any:
+            return self
+
+        def paginate(self, **_: Any) -> Any:
+            yield {"ResourceTagMappingList": [{"ResourceARN": arn} for arn in arns]}
+
+    def client(service: str) -> Any:
+        return Tagging() if service == "resourcegroupstaggingapi" else Gone()
+
+    assert list(tagged(Account(client=client, project=PROJECT, stack="dev"))) == []
+
+
 def test_json_has_everything(clouds, monkeypatch, capsys) -> None:
     cloud, _ = clouds
     monkeypatch.setattr(leftovers, "clients", lambda *_: cloud.client)
-    leftovers.show(Console(file=io.StringIO()), "dev", endpoint_url="", as_json=True)
+    leftovers.show(Console(file=io.StringIO()), "dev", state=None, endpoint_url="", as_json=True)
     document = validated("leftovers", capsys.readouterr().out)
     assert document["stack"] == "dev"
     assert all(

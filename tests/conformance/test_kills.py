@@ -7,31 +7,36 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
-import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from cli.leftovers import Account, Leftover, examine
-from tests.conformance.book import PROJECT, ROOT, base
+from cli.errors import ExitCode
+from localcloud.deployment.provider import Provider
+from tests.conformance.book import ROOT, base
 from tests.conformance.book.engines import Real, drift
 from tests.conformance.book.server import Aws, here
 from tests.localcloud.inventory import inventory
 
 _LOG = logging.getLogger(__name__)
 STACK: Final = "local"
+_COMMANDS: Final = Path(sys.executable).parent
 TIMES: Final = 10
 """For each signal and each command."""
 _PIECES: Final = 2
 _TRIES: Final = 3
+_AWS: Final = f'aws() {{ "{_COMMANDS}/aws" "$@" --endpoint-url "$AWS_ENDPOINT_URL"; }}'
+"""The aws CLI; version 1 calls SQS elsewhere otherwise."""
+_LOOK_SECONDS: Final = 0.5
+_QUIET_SECONDS: Final = 4.0
 _UP: Final = ("up",)
 _DESTROY: Final = ("destroy", "--run-program")
 _PLAIN: Final = ("--yes", "--skip-preview", "--non-interactive", "-s", STACK)
@@ -43,14 +48,13 @@ class Site:
     def __init__(self, real: Real, cloud: Aws) -> None:
         self.real, self.cloud = real, cloud
         self.before = self.inventory()
-        self.account = Account(client=cloud.client, project=PROJECT, stack=STACK)
 
     def inventory(self) -> set[str]:
         return inventory(self.cloud.client, self.cloud.account_id)
 
-    def stopped(self, arguments: tuple[str, ...], number: int, seconds: float) -> str:
-        """Begins a command and sends it a signal; returns what it has printed."""
-        process = subprocess.Popen(
+    def begun(self, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+        """A command that runs."""
+        return subprocess.Popen(
             ["pulumi", *arguments, *_PLAIN],
             cwd=self.real.cli.program,
             env=self.real.cli.environment,
@@ -59,15 +63,18 @@ class Site:
             text=True,
             start_new_session=True,
         )
+
+    def stopped(self, arguments: tuple[str, ...], number: int, seconds: float) -> None:
+        """Begins a command and sends it a signal."""
+        process = self.begun(arguments)
         try:
-            out, _ = process.communicate(timeout=seconds)
+            process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             if number == signal.SIGKILL:
                 os.killpg(process.pid, number)
             else:
                 process.send_signal(number)
-            out, _ = process.communicate()
-        return str(out)
+            process.communicate()
 
     def unlock(self) -> None:
         """What a killed one leaves in its backend."""
@@ -109,40 +116,37 @@ class Site:
             _LOG.info("%s failed: %s", arguments[0], said or answer.out[-3000:])
         raise AssertionError(answer.out[-3000:])
 
-    def orphans(self) -> list[Leftover]:
-        """What `leftovers` names and the state does not."""
-        exported = self.real.cli.run("stack", "export", "-s", STACK).out
-        deployment = json.loads(exported[exported.index("{") :])["deployment"]
-        known = json.dumps(deployment.get("resources", []))
-        found, unseen = examine(self.account)
-        assert unseen == []
-        return [
-            each
-            for each in found
-            if each.kind != "service-linked role"
-            and "waits for its deletion" not in each.why
-            and not re.search(rf"{re.escape(each.name)}(?![\w-])", known)
-            and not re.search(rf'"{re.escape(re.split("[:/]", each.name)[-1])}"', known)
-        ]
-
-    def remove(self, orphan: Leftover) -> None:
-        """As `leftovers` says."""
-        _LOG.info("orphan %s: %s", orphan.name, orphan.remove)
-        assert orphan.remove.startswith("aws "), orphan
-        called = re.sub(r"\$\((.*?)\)", lambda it: self._aws(it[1]).strip(), orphan.remove)
-        for command in called.split(" && "):
-            self._aws(command)
-
-    def _aws(self, command: str) -> str:
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "aws"), *shlex.split(command)[1:]],
+    def orphans(self) -> list[dict[str, str]]:
+        """What AWS has and the state lacks, as `leftovers` tells it."""
+        file = self.real.cli.program / "exported.json"
+        self.real.cli.run("stack", "export", "--file", str(file), "-s", STACK)
+        told = subprocess.run(
+            [_COMMANDS / "batchref", "leftovers", STACK, "--state", file, "--json"],
+            cwd=self.real.cli.program,
             env=self.environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, (command, done.stderr)
-        return done.stdout
+        assert told.returncode in {ExitCode.OK, ExitCode.NOT_READY}, told.stderr
+        document = json.loads(told.stdout)
+        assert document["unseen"] == []
+        found: list[dict[str, str]] = document["leftovers"]
+        assert (told.returncode == ExitCode.OK) is (found == [])
+        return found
+
+    def remove(self, orphan: dict[str, str]) -> None:
+        """As `leftovers` says, pasted into a shell."""
+        _LOG.info("orphan %s: %s", orphan["name"], orphan["remove"])
+        assert orphan["remove"].split()[0] == "aws", orphan
+        done = subprocess.run(
+            ["bash", "-ec", f"{_AWS}\n{orphan['remove']}"],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (orphan, done.stderr)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -158,6 +162,62 @@ class Site:
             "AWS_DEFAULT_REGION": self.cloud.region,
             "AWS_PAGER": "",
         }
+
+
+class Held:
+    """Creations that are done and not answered: the first one of each type.
+
+    Args:
+        monkeypatch: Undoes it.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.types: set[str] = set()
+        self._waiting, self._running, self._since = 0, 0, 0.0
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        create = Provider.create
+
+        def held(it: Provider, token: str, *what: Any, **how: Any) -> tuple[str, dict[str, Any]]:
+            with self._lock:
+                first, over = token not in self.types, self._over
+                self.types.add(token)
+                self._running += 1
+            try:
+                made = create(it, token, *what, **how)
+            finally:
+                with self._lock:
+                    self._running -= 1
+                    self._waiting += first
+                    self._since = time.monotonic()
+            if first:
+                over.wait()
+            return made
+
+        monkeypatch.setattr(Provider, "create", held)
+
+    def kills(self, process: subprocess.Popen[str]) -> bool:
+        """Kills a command when it does nothing but wait for answers; whether it came to that."""
+        while True:
+            try:
+                out, _ = process.communicate(timeout=_LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if self._only_waits():
+                    break
+            else:
+                assert process.returncode == 0, out[-3000:]
+                return False
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        with self._lock:
+            self._over.set()
+            self._over, self._waiting = threading.Event(), 0
+        return True
+
+    def _only_waits(self) -> bool:
+        with self._lock:
+            quiet = time.monotonic() - self._since > _QUIET_SECONDS
+            return self._waiting > 0 and self._running == 0 and quiet
 
 
 @pytest.fixture
@@ -203,3 +263,23 @@ def test_the_next_one_completes_it(site: Site, number: signal.Signals, piece: in
             else:
                 assert site.inventory() - site.before == set()
     assert {times for _, _, times, *_ in tries} <= {1, 2}, tries
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(3600)
+def test_answers_that_are_lost_for_every_type(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, kills = Held(monkeypatch), 0
+    while held.kills(site.begun((*_UP, "--parallel", "64"))):
+        kills += 1
+        site.unlock()
+        told, orphans = site.take_in(), site.orphans()
+        for orphan in orphans:
+            site.remove(orphan)
+        _LOG.info("kill %s: %s told, %s orphans", kills, len(told), len(orphans))
+        assert len(orphans) == len(told), (told, orphans)
+        assert site.orphans() == []
+    made = {each.type for each in site.real.state.resources if each.type.startswith("aws:")}
+    assert made <= held.types
+    assert drift(site.cloud, site.real.state) == []
+    assert site.completed(_DESTROY) == 1
+    assert site.inventory() - site.before == set()

@@ -78,3 +78,47 @@ def test_hooks_run_around_updates_and_deletions_and_have_them_tried_again(tmp_pa
     )
     stopped = failure(tmp_path, forbidden.format(bucket=""), previous=second.state)
     assert [each.message for each in stopped.failures] == ['before hook "before delete" failed: no']
+
+
+AFTERWARDS = """
+    def fails(args):
+        raise OSError("no")
+
+
+    hooks = pulumi.ResourceHookBinding(
+        after_create=[pulumi.ResourceHook("made", fails)],
+        after_update=[pulumi.ResourceHook("changed", fails)],
+        after_delete=[pulumi.ResourceHook("gone", fails)],
+    )
+    {bucket}
+    user = aws.sqs.Queue("beside", tags={{"of": bucket.id}})
+"""
+
+
+def test_what_was_done_before_a_hook_failed_stays_done(tmp_path: Path) -> None:
+    s3 = aws_client()("s3")
+    made = failure(tmp_path, AFTERWARDS.format(bucket=f"bucket = {_bucket({'a': '1'})}"))
+    assert [each.message for each in made.failures] == ['after hook "made" failed: no']
+    assert made.state is not None
+    kept = {each.name: each for each in made.state.resources}
+    assert "beside" in kept, "what depends on it is made all the same"
+    bucket = kept["hooked"].id
+    changed = failure(
+        tmp_path,
+        AFTERWARDS.format(bucket=f"bucket = {_bucket({'a': '2'})}"),
+        previous=made.state,
+    )
+    assert [each.message for each in changed.failures] == ['after hook "changed" failed: no']
+    assert changed.state is not None
+    now = next(each for each in changed.state.resources if each.name == "hooked")
+    assert (now.id, now.inputs["tags"]) == (bucket, {"a": "2"})
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == [{"Key": "a", "Value": "2"}]
+    gone = failure(
+        tmp_path,
+        AFTERWARDS.format(bucket="").replace("bucket.id", '"none"'),
+        previous=changed.state,
+    )
+    assert [each.message for each in gone.failures] == ['after hook "gone" failed: no']
+    assert gone.state is not None
+    assert [each.name for each in gone.state.resources if each.custom] == ["beside"]
+    assert bucket not in {each["Name"] for each in s3.list_buckets()["Buckets"]}

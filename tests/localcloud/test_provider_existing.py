@@ -66,6 +66,9 @@ def test_what_has_a_name_that_is_taken_is_refused(cloud: LocalCloud) -> None:
     scheduler.create_schedule_group(Name="taken")
     with pytest.raises(ClientError, match=r"ConflictException.*Schedule group taken already"):
         scheduler.create_schedule_group(Name="taken")
+    scheduler.delete_schedule_group(Name="taken")
+    with pytest.raises(ClientError, match=r"ResourceNotFoundException.*Schedule group taken does"):
+        scheduler.delete_schedule_group(Name="taken")
 
     role = cloud.client("iam").create_role(
         RoleName="taken", AssumeRolePolicyDocument=json.dumps(TRUST)

@@ -41,6 +41,27 @@ def _export(*pending: dict[str, Any], resources: tuple[dict[str, Any], ...] = ()
             "r-rtb-552210458d10e7ec21080289494",
         ),
         ("aws:iam/role:Role", {"name": "n"}, "n"),
+        (
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+            {"role": "r", "policyArn": "arn:aws:iam::aws:policy/P"},
+            "r/arn:aws:iam::aws:policy/P",
+        ),
+        ("aws:ecr/repository:Repository", {"name": "p-dev/cpu"}, "p-dev/cpu"),
+        (
+            "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
+            {"functionName": "f", "qualifier": "live"},
+            "f:live",
+        ),
+        ("aws:lambda/permission:Permission", {"function": "f", "statementId": "s"}, "s"),
+        ("aws:s3/bucketVersioning:BucketVersioning", {"bucket": "b"}, "b"),
+        (
+            "aws:s3/bucketVersioning:BucketVersioning",
+            {"bucket": "b", "expectedBucketOwner": "123456789012"},
+            "b,123456789012",
+        ),
+        ("aws:scheduler/schedule:Schedule", {"name": "s"}, "default/s"),
+        ("aws:scheduler/schedule:Schedule", {"name": "s", "groupName": "g"}, "g/s"),
+        ("aws:ssm/parameter:Parameter", {"name": "/a/b"}, "/a/b"),
         ("aws:s3/bucket:Bucket", {"bucket": "b"}, "b"),
     ],
 )
@@ -78,6 +99,13 @@ def test_what_has_no_id_stays_pending_and_is_told() -> None:
     ]
     assert export["deployment"]["resources"] == []
     assert export["deployment"]["pending_operations"] == pending
+
+
+def test_what_is_made_again_without_harm_is_not_told() -> None:
+    kind = "aws:sns/topicSubscription:TopicSubscription"
+    export = _export(_creating(kind, "it", {"topic": "arn", "endpoint": "e"}))
+    assert take_in(export) == []
+    assert export["deployment"]["resources"] == []
 
 
 def test_one_that_was_made_again_is_not_taken_in_twice() -> None:

@@ -91,7 +91,7 @@ class Engine:
         self._provider, self._preview = provider, preview
         self._registered: dict[str, str] = {}
         self._unavailable: set[str] = set()
-        self._hooks = Hooks()
+        self._hooks = Hooks(self._note)
         self._destroy = destroy
         self._changes = Changes(
             provider=provider,

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 import grpc
 from pulumi.runtime.proto import callback_pb2, callback_pb2_grpc, resource_pb2
 
+from localcloud.deployment.engine.state import Failure
 from localcloud.deployment.provider import ProviderError
 
 _MOST_FAILURES: Final = 100  # of the real engine, after which an error hook is no longer asked
@@ -21,7 +22,12 @@ Done = TypeVar("Done")
 
 
 class Hooks:
-    """The hooks that a program has registered, by name."""
+    """The hooks that a program has registered, by name.
+
+    Args:
+        tell: Takes the failure of a hook that comes after what was done: that stays done (pulumi's
+            pkg/resource/deploy, step.go).
+    """
 
     KINDS: ClassVar[tuple[str, ...]] = (
         "before_create",
@@ -33,7 +39,8 @@ class Hooks:
         "on_error",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[Failure], None]) -> None:
+        self._tell = tell
         self._hooks: dict[str, Any] = {}
 
     def add(self, request: Any) -> None:
@@ -60,12 +67,16 @@ class Hooks:
             told: What the hooks after it are told besides.
             preview: Whether only hooks that want to be part of a preview are called.
 
-        Raises ProviderError where a hook fails, or where the action fails and no error hook wants
-        another try.
+        Raises ProviderError where a hook before it fails, or where the action fails and no error
+        hook wants another try.
         """
         self._run("before", operation, bound, fields, preview=preview)
         done = self._persist(operation, action, bound.get("on_error", ()), fields)
-        self._run("after", operation, bound, {**fields, **told(done)}, preview=preview)
+        try:
+            self._run("after", operation, bound, {**fields, **told(done)}, preview=preview)
+        except ProviderError as error:
+            of = {name: fields[name] for name in ("urn", "type", "name")}
+            self._tell(Failure(message=str(error), **of))
         return done
 
     def _run(

@@ -50,9 +50,9 @@ def refresh(state: State, provider: Provider) -> Refreshed:
     What cannot be read stays as it was, and is told as a failure.
     """
 
-    def look(resource: Resource) -> Drift | Failure | None:
+    def look(resource: Resource) -> Resource | Drift | Failure:
         if not resource.custom or resource.type.startswith(_ENGINES_OWN):
-            return None
+            return resource
         try:
             return _read(resource, provider)
         except ProviderError as error:
@@ -68,6 +68,7 @@ def refresh(state: State, provider: Provider) -> Refreshed:
         found = list(executor.map(look, state.resources))
     drift = tuple(each for each in found if isinstance(each, Drift))
     now = {each.resource.urn: each.now for each in drift}
+    now |= {each.urn: each for each in found if isinstance(each, Resource)}
     resources = (now.get(resource.urn, resource) for resource in state.resources)
     return Refreshed(
         state=replace(state, resources=tuple(each for each in resources if each is not None)),
@@ -76,7 +77,8 @@ def refresh(state: State, provider: Provider) -> Refreshed:
     )
 
 
-def _read(resource: Resource, provider: Provider) -> Drift | None:
+def _read(resource: Resource, provider: Provider) -> Resource | Drift:
+    """What there is; as drift, where a deployment would change it."""
     inputs: dict[str, Any] = {
         name: Secret(value) if name in resource.secret_inputs else value
         for name, value in resource.inputs.items()
@@ -92,4 +94,6 @@ def _read(resource: Resource, provider: Provider) -> Drift | None:
     )
     wanted = {**resource.inputs, DEFAULTS: resource.inputs.get(DEFAULTS, [])}
     difference = provider.diff(resource.type, now, wanted)
-    return Drift(resource=resource, now=now, paths=difference.paths) if difference else None
+    if difference:
+        return Drift(resource=resource, now=now, paths=difference.paths)
+    return replace(resource, outputs=now.outputs)

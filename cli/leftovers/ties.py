@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from cli.leftover_going import Client
+from cli.leftovers.going import Client
 
 
 def ties_of_role(client: Client, name: str) -> Iterator[str]:

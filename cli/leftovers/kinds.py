@@ -17,6 +17,8 @@ class Kind:
     costs: str = FREE
     remove: str
     """Command; `{name}` is the last part of the ARN, `{arn}` all of it."""
+    by_services: bool = False
+    """Whether AWS's services make it for a stack that stands, and not the program."""
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -52,10 +54,7 @@ KINDS: Final[dict[str, Kind]] = {
     "elasticfilesystem:file-system": Kind(
         kind="file system of EFS",
         costs="its files, about $0.30 a GB a month",
-        remove=(
-            "delete its mount targets (aws efs describe-mount-targets --file-system-id {name},"
-            " aws efs delete-mount-target) && aws efs delete-file-system --file-system-id {name}"
-        ),
+        remove="aws efs delete-file-system --file-system-id {name}",
     ),
     "backup:recovery-point": Kind(
         kind="backup of a file system",
@@ -64,6 +63,7 @@ KINDS: Final[dict[str, Kind]] = {
             "aws backup delete-recovery-point --recovery-point-arn {arn}"
             " --backup-vault-name aws/efs/automatic-backup-vault"
         ),
+        by_services=True,
     ),
     "ecr": Kind(
         kind="image repository",
@@ -74,6 +74,7 @@ KINDS: Final[dict[str, Kind]] = {
         kind="job",
         costs="its instances, while it runs",
         remove="aws batch terminate-job --reason destroyed --job-id {name}",
+        by_services=True,
     ),
     "batch:job-queue": Kind(
         kind="job queue",
@@ -104,6 +105,7 @@ KINDS: Final[dict[str, Kind]] = {
         kind="instance",
         costs="its price by the hour",
         remove="aws ec2 terminate-instances --instance-ids {name}",
+        by_services=True,
     ),
     "ec2:natgateway": Kind(
         kind="NAT gateway",
@@ -124,16 +126,30 @@ KINDS: Final[dict[str, Kind]] = {
         kind="EBS volume",
         costs="about $0.08 a GB a month",
         remove="aws ec2 delete-volume --volume-id {name}",
+        by_services=True,
     ),
     "ec2:snapshot": Kind(
         kind="EBS snapshot",
         costs="about $0.05 a GB a month",
         remove="aws ec2 delete-snapshot --snapshot-id {name}",
+        by_services=True,
     ),
-    "imagebuilder:image": Kind(
-        kind="image of EC2 Image Builder",
-        remove="aws imagebuilder delete-image --image-build-version-arn {arn}",
-    ),
+    **{
+        f"imagebuilder:{kind}": Kind(
+            kind=f"{words} of EC2 Image Builder",
+            remove=f"aws imagebuilder delete-{kind} --{argument}-arn {{arn}}",
+        )
+        for kind, words, argument in (
+            ("image-pipeline", "pipeline", "image-pipeline"),
+            ("lifecycle-policy", "lifecycle policy", "lifecycle-policy"),
+            ("image", "image", "image-build-version"),
+            ("image-recipe", "recipe", "image-recipe"),
+            ("component", "component", "component-build-version"),
+            ("distribution-configuration", "distribution", "distribution-configuration"),
+            ("infrastructure-configuration", "infrastructure", "infrastructure-configuration"),
+        )
+    },
+    "ssm": Kind(kind="parameter", remove="aws ssm delete-parameter --name /{path}"),
     "secretsmanager": Kind(
         kind="secret",
         costs="$0.40 a month",
@@ -184,6 +200,10 @@ KINDS: Final[dict[str, Kind]] = {
         kind="managed policy",
         remove="aws iam delete-policy --policy-arn {arn}",
     ),
+    "ec2:placement-group": Kind(
+        kind="placement group",
+        remove="aws ec2 delete-placement-group --group-name {name}",
+    ),
     "ec2:launch-template": Kind(
         kind="launch template",
         remove="aws ec2 delete-launch-template --launch-template-id {name}",
@@ -209,7 +229,10 @@ that the commands work from the first to the last.
 Prices are those of us-east-1 (2026-11).
 """
 OTHER: Final = Kind(
-    kind="resource", costs=f"{FREE} by itself", remove="delete it in the console of its service"
+    kind="resource",
+    costs=f"{FREE} by itself",
+    remove="delete it in the console of its service",
+    by_services=True,
 )
 SERVICE_ROLES: Final = (
     "AWSServiceRoleForBatch",
