@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -308,8 +309,13 @@ def test_an_interrupted_deployment_ends_and_what_uses_the_sdk_next_is_fresh(tmp_
     pulumi.export("never", asyncio.ensure_future(asyncio.sleep(3600)))
     """
     began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "interrupted", body, client=no_aws, preview=True)
+    # a shell starts what runs in the background with the signal ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "interrupted", body, client=no_aws, preview=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - began < PATIENCE
     again = run(tmp_path / "again", 'aws.sqs.Queue("queue")', client=no_aws, preview=True)
     assert [step.operation for step in again.steps if step.name == "queue"] == ["create"]
