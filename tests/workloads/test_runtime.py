@@ -158,7 +158,8 @@ def test_sigterm_ends_the_stage_with_143_and_leaves_no_object(bucket):
         "import sys, time\nfrom workloads.runtime import s3_streams\nfrom workloads.runtime.stage import"
         f" run_stage\ndef main(run):\n    with s3_streams.Writer({bucket!r}, 'half') as out:\n       "
         " out.write(bytes(20 << 20)); print('ready', flush=True);"
-        " time.sleep(60)\nsys.exit(run_stage('preprocess', main))\n"
+        # a signal that comes just before a sleep does not wake it
+        " [time.sleep(0.05) for _ in range(1200)]\nsys.exit(run_stage('preprocess', main))\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
