@@ -67,17 +67,11 @@ def in_units(rows: Rows) -> dict[int, Block]:
     }
 
 
-_PAUSE_SECONDS = 0.5
-
-
 def medians(repeats: int, **runs: Callable[[], object]) -> dict[str, float]:
-    """Seconds of each, taking turns; after a pause, in which the kernel takes back what the one
-    before has freed.
-    """
+    """Seconds of each, taking turns."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
-            time.sleep(_PAUSE_SECONDS)
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
