@@ -38,23 +38,20 @@ def show(
     """
     file = read(source)
     config = valid(errors, file)
-    if file.region is None:
-        raise CliError(f"{file.label} names no region; add aws:region", ExitCode.USAGE)
-    client = clients(file.region, endpoint_url)
+    region = file.needed_region()
+    client = clients(region, endpoint_url)
     account = account_of(client)
-    found = examine(Questions(config, file.region, client))
+    found = examine(Questions(config, region, client))
     if as_json:
         document = {
             "stack": file.stack,
             "account": account,
-            "region": file.region,
+            "region": region,
             "findings": [asdict(finding) for finding in found],
         }
         print_json(document)
     else:
-        print_findings(
-            console, f"{file.label}, account {account}, {file.region}", found, well="ready"
-        )
+        print_findings(console, f"{file.label}, account {account}, {region}", found, well="ready")
     return ExitCode.NOT_READY if any(finding.level == "error" for finding in found) else ExitCode.OK
 
 

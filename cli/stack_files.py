@@ -44,6 +44,12 @@ class StackFile:
     doubts: tuple[Problem, ...] = ()
     """What the reading itself found: warnings."""
 
+    def needed_region(self) -> str:
+        """The region. Raises CliError where the file names none."""
+        if self.region is None:
+            raise CliError(f"{self.label} names no region; add aws:region", ExitCode.USAGE)
+        return self.region
+
     def load(self) -> tuple[StackConfig, list[Problem]]:
         """The checked config and its warnings. Raises config.ConfigError with all problems."""
         plain = [

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.check import hanging
-from cli.errors import CliError, ExitCode
+from cli.errors import ExitCode
 from cli.frame import print_json
 from cli.leftovers.account import Account, Leftover, Look
 from cli.leftovers.by_name import MADE_BESIDE, MADE_BY_A_STACK, TIES_OF_A_STACK
@@ -53,10 +53,9 @@ def show(
     region, where the state cannot be read or is another stack's, or where there are no credentials.
     """
     file = read(source)
-    if file.region is None:
-        raise CliError(f"{file.label} names no region; add aws:region", ExitCode.USAGE)
+    region = file.needed_region()
     known = None if state is None else known_of(state, file.stack)
-    client = clients(file.region, endpoint_url)
+    client = clients(region, endpoint_url)
     number = account_of(client)
     account = Account(client=client, project=NAMESPACE, stack=file.stack)
     found, unseen = examine(account) if known is None else orphans(account, known)
@@ -64,13 +63,13 @@ def show(
         document = {
             "stack": file.stack,
             "account": number,
-            "region": file.region,
+            "region": region,
             "leftovers": [asdict(one) for one in found],
             "unseen": [asdict(one) for one in unseen],
         }
         print_json(document)
     else:
-        place = f"{file.stack}, account {number}, {file.region}"
+        place = f"{file.stack}, account {number}, {region}"
         _print(console, place, found, unseen, of_state=known is not None)
     pressing = found if known is not None else [one for one in found if _costly(one)]
     return ExitCode.NOT_READY if unseen or pressing else ExitCode.OK

@@ -18,15 +18,16 @@ from cli.errors import CliError, ExitCode
 from cli.leftovers import Account, Leftover
 from cli.leftovers.by_tag import of_arn, tagged
 from cli.leftovers.orphans import Known, known_of
+from config.stack import NAMESPACE as PROJECT
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import deploy, destroy
 from localcloud.deployment.engine.checkpoint import checkpoint
+from tests.cli import planting
 from tests.config.stacks import sections
 from tests.localcloud.conftest import until
 from tests.support.documents import validated
 
 ROOT = Path(__file__).parents[2]
-PROJECT = "batch-reference"
 SHARED = {"efs": {"kind": "created"}, "lustre": {"kind": "created"}}
 DEV = sections("dev")
 JOBS, ENVIRONMENTS = DEV["jobs"], DEV["environments"]
@@ -83,7 +84,7 @@ def _made_by_a_killed_up(cloud: LocalCloud, state: Path) -> None:
     (vpc,) = ec2.describe_vpcs(Filters=account.filters)["Vpcs"]
     (gateway,) = ec2.describe_internet_gateways(Filters=account.filters)["InternetGateways"]
     group, *_ = ec2.describe_security_groups(Filters=account.filters)["SecurityGroups"]
-    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
+    tags = planting.TAGS
     rule = ec2.authorize_security_group_ingress(
         GroupId=group["GroupId"],
         IpPermissions=[
@@ -153,127 +154,35 @@ def test_a_destroyed_stack_leaves_nothing_that_costs(clouds) -> None:
     assert kinds(found) <= {"service-linked role", "secret"}
 
 
-def _log_group(client: Callable[[str], Any]) -> str:
-    name = f"/{PROJECT}/dev/analysis"
-    client("logs").create_log_group(logGroupName=name)
-    return name
-
-
-def _secret(client: Callable[[str], Any]) -> str:
-    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
-    client("secretsmanager").create_secret(Name="late", SecretString="x", Tags=tags)
-    client("secretsmanager").delete_secret(SecretId="late", RecoveryWindowInDays=7)
-    return "late"
-
-
-def _cluster(client: Callable[[str], Any]) -> str:
-    client("ecs").create_cluster(clusterName="AWSBatch-environments-gpu-1234567-abc")
-    return "AWSBatch-environments-gpu-1234567-abc"
-
-
-def _bucket(client: Callable[[str], Any]) -> str:
-    client("s3").create_bucket(Bucket="kept-results")
-    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
-    client("s3").put_bucket_tagging(Bucket="kept-results", Tagging={"TagSet": tags})
-    return "arn:aws:s3:::kept-results"
-
-
-def _volume(client: Callable[[str], Any]) -> str:
-    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
-    made = client("ec2").create_volume(
-        AvailabilityZone="us-east-1a",
-        Size=8,
-        TagSpecifications=[{"ResourceType": "volume", "Tags": tags}],
-    )
-    return f"arn:aws:ec2:us-east-1:123456789012:volume/{made['VolumeId']}"
-
-
-def _efs(client: Callable[[str], Any]) -> str:
-    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
-    made = client("efs").create_file_system(CreationToken="left", Tags=tags)
-    return str(made["FileSystemArn"])
-
-
-def _lustre(client: Callable[[str], Any]) -> str:
-    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
-    subnet = client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
-    made = client("fsx").create_file_system(
-        FileSystemType="LUSTRE", StorageCapacity=1200, SubnetIds=[subnet], Tags=tags
-    )
-    return str(made["FileSystem"]["ResourceARN"])
-
-
-def _role(client: Callable[[str], Any]) -> str:
-    iam, trust = client("iam"), '{"Version": "2012-10-17", "Statement": []}'
-    for stack in ("dev", "dev-2"):  # the name of one begins with that of the other
-        tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": stack}]
-        made = iam.create_role(
-            RoleName=f"{PROJECT}-{stack}-notify-0a1b2", AssumeRolePolicyDocument=trust, Tags=tags
-        )
-        if stack == "dev":
-            arn = str(made["Role"]["Arn"])
-    return arn
-
-
-def _query(client: Callable[[str], Any]) -> str:
-    made = client("logs").put_query_definition(
-        name=f"{PROJECT}/dev/failed-runs", queryString="fields @message"
-    )
-    return str(made["queryDefinitionId"])
-
-
-def _dashboard(client: Callable[[str], Any]) -> str:
-    for name in (f"{PROJECT}-dev", f"{PROJECT}-dev-2"):
-        client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody='{"widgets": []}')
-    return f"{PROJECT}-dev"
-
-
-def _schedule(client: Callable[[str], Any]) -> str:
-    for name in (f"{PROJECT}-dev-pipeline-day-1", f"{PROJECT}-dev-2-pipeline-day-1"):
-        client("scheduler").create_schedule(
-            Name=name,
-            ScheduleExpression="rate(1 day)",
-            FlexibleTimeWindow={"Mode": "OFF"},
-            Target={"Arn": "arn:aws:sqs:us-east-1:1:q", "RoleArn": "arn:aws:iam::1:role/r"},
-        )
-    return f"default/{PROJECT}-dev-pipeline-day-1"
-
-
-def _builds_log(client: Callable[[str], Any]) -> str:
-    for stack in ("dev", "dev-2"):
-        client("logs").create_log_group(
-            logGroupName=f"/aws/imagebuilder/{PROJECT}-{stack}-gpu",
-            tags={"project": PROJECT, "stack": stack},
-        )
-    return f"/aws/imagebuilder/{PROJECT}-dev-gpu"
-
-
-def _topic(client: Callable[[str], Any]) -> str:
-    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
-    return str(client("sns").create_topic(Name="orphan", Tags=tags)["TopicArn"])
-
-
 @pytest.mark.parametrize(
     ("plant", "kind", "remove"),
     [
         (
-            _log_group,
+            planting.log_group,
             "log group",
             "delete-log-group --log-group-name /batch-reference/dev/analysis",
         ),
-        (_secret, "secret", "--force-delete-without-recovery --secret-id late"),
-        (_cluster, "ECS cluster", "delete-cluster --cluster AWSBatch-environments-gpu-1234567-abc"),
-        (_bucket, "bucket", "aws s3 rb --force s3://kept-results"),
-        (_role, "role", "aws iam delete-role --role-name batch-reference-dev-notify-0a1b2"),
-        (_query, "saved query", "delete-query-definition --query-definition-id "),
-        (_dashboard, "dashboard", f"delete-dashboards --dashboard-names {PROJECT}-dev"),
-        (_schedule, "schedule", f"--group-name default --name {PROJECT}-dev-pipeline-day-1"),
-        (_builds_log, "log group", f"--log-group-name /aws/imagebuilder/{PROJECT}-dev-gpu"),
-        (_topic, "topic", "aws sns delete-topic --topic-arn arn:aws:sns:"),
-        (_volume, "EBS volume", "delete-volume --volume-id vol-"),
-        (_efs, "file system of EFS", "delete-file-system --file-system-id fs-"),
+        (planting.secret, "secret", "--force-delete-without-recovery --secret-id late"),
         (
-            _lustre,
+            planting.cluster,
+            "ECS cluster",
+            "delete-cluster --cluster AWSBatch-environments-gpu-1234567-abc",
+        ),
+        (planting.bucket, "bucket", "aws s3 rb --force s3://kept-results"),
+        (planting.role, "role", "aws iam delete-role --role-name batch-reference-dev-notify-0a1b2"),
+        (planting.query, "saved query", "delete-query-definition --query-definition-id "),
+        (planting.dashboard, "dashboard", f"delete-dashboards --dashboard-names {PROJECT}-dev"),
+        (
+            planting.schedule,
+            "schedule",
+            f"--group-name default --name {PROJECT}-dev-pipeline-day-1",
+        ),
+        (planting.builds_log, "log group", f"--log-group-name /aws/imagebuilder/{PROJECT}-dev-gpu"),
+        (planting.topic, "topic", "aws sns delete-topic --topic-arn arn:aws:sns:"),
+        (planting.volume, "EBS volume", "delete-volume --volume-id vol-"),
+        (planting.efs, "file system of EFS", "delete-file-system --file-system-id fs-"),
+        (
+            planting.lustre,
             "file system of FSx for Lustre",
             "aws fsx delete-file-system --file-system-id fs-",
         ),
@@ -436,7 +345,7 @@ def test_a_state_that_is_none_is_refused(text: str | None, tmp_path: Path) -> No
 def test_a_state_is_told_what_it_lacks(clouds, monkeypatch, tmp_path: Path) -> None:
     cloud, _ = clouds
     monkeypatch.setattr(leftovers, "clients", lambda *_: cloud.client)
-    topic = _topic(cloud.client)
+    topic = planting.topic(cloud.client)
     file = tmp_path / "state.json"
     for known, code in ((topic, ExitCode.OK), ("arn:of:another", ExitCode.NOT_READY)):
         told = [one.name for one in leftovers.orphans(of(cloud), Known(frozenset({topic})))[0]]

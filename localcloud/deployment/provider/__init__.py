@@ -34,6 +34,7 @@ from localcloud.deployment.provider.calls import (
     CreatedError,
     ProviderError,
     json_object,
+    make,
 )
 from localcloud.deployment.provider.differences import Before, Difference, differences, touches
 from localcloud.deployment.provider.invokes import INVOKES, PREVIEWED
@@ -192,7 +193,7 @@ class Provider:
         call = Call(aws=self.aws, token=token, logical=logical, values=values, tags=tags)
         call.ignore("tags", "region", "namePrefix")
         try:
-            _all_of(call)
+            make(call)
         except ProviderError as error:
             if not (call.id and call.begun):
                 raise
@@ -396,11 +397,3 @@ class Provider:
         neither among `known` ids and ARNs nor in AWS.
         """
         return missing_references(self.aws, inputs, known)
-
-
-def _all_of(call: Call) -> None:
-    HANDLERS[call.token](call)
-    if unused := call.unused():
-        raise ProviderError(
-            f"{', '.join(unused)} of {call.token} is not modelled by the local provider"
-        )

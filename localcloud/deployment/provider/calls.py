@@ -387,3 +387,14 @@ def json_object(text: Any, what: str) -> Any:
         return json.loads(text)
     except (TypeError, ValueError) as error:
         raise ProviderError(f"{what} is not JSON: {error}") from error
+
+
+def make(call: Call) -> None:
+    """Let the handler of the type make the resource. Raises ProviderError where it fails, or does
+    not look at an argument.
+    """
+    HANDLERS[call.token](call)
+    if unused := call.unused():
+        raise ProviderError(
+            f"{', '.join(unused)} of {call.token} is not modelled by the local provider"
+        )
