@@ -216,6 +216,7 @@ class LocalCloud:
         self._budget_actions = BudgetActions(state, self._clients.of_role)
         self.polls = Polls(state)
         self._front = Front(
+            turns=state.turns,
             access=access,
             keys=Keys(state, self.deployer),
             batch=BatchApi(

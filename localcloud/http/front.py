@@ -25,6 +25,7 @@ from localcloud.http.requests import object_content, open_call, send, unreadable
 from localcloud.http.server import MalformedBodyError
 from localcloud.iam.access import Access, Principal, changes_iam
 from localcloud.moto.speed import backend_app
+from localcloud.moto.turns import Turns
 from localcloud.protocol import cbor
 from localcloud.protocol.wire import Call, Reply, WireError
 from localcloud.services import slack
@@ -43,7 +44,6 @@ from localcloud.services.s3.blobs import Passing
 from localcloud.services.s3.bodies import CARRY_OBJECTS, receive
 from localcloud.services.s3.disk import PASS_CONTENTS_ON
 from localcloud.services.s3.forms import Form
-from localcloud.services.s3.key_locks import KeyLocks
 from localcloud.services.s3_events import StorageEvents
 from localcloud.services.scheduler import Schedules
 from localcloud.services.sqs_polling import Polls
@@ -98,6 +98,7 @@ class Front:
     def __init__(
         self,
         *,
+        turns: Turns,
         access: Access,
         keys: Keys,
         batch: BatchApi,
@@ -122,7 +123,7 @@ class Front:
         image_builder: ImageBuilder,
     ) -> None:
         self._moto = _Moto(backend_app)
-        self._key_locks = KeyLocks()
+        self._turns = turns
         self._access = access
         self._keys = keys
         self._batch = batch
@@ -322,7 +323,7 @@ class Front:
                 if call.service == "s3" and call.operation in PASS_CONTENTS_ON
                 else nullcontext()
             ),
-            self._key_locks.of(call),
+            self._turns.of(call),
         ):
             body: Iterable[bytes] = self._moto(call.environ, capture)
             if call.operation == "GetObject":

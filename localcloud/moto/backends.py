@@ -7,15 +7,22 @@ from typing import Any, Final
 from moto.backends import get_backend
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from localcloud.moto.turns import Turns
+
 ACCOUNT_ID: Final = "123456789012"
 PARTITION: Final = "aws"
 
 
 class Backends:
-    """Finds moto's backends. Its heirs are the only ones who touch them."""
+    """Finds moto's backends. Its heirs are the only ones who touch them.
+
+    Attributes:
+        turns: whose turn it is to change something.
+    """
 
     def __init__(self, region: str) -> None:
         self.region = region
+        self.turns = Turns()
         self._backends: dict[tuple[str, str], Any] = {}
 
     def _regional(self, service: str) -> Any:

@@ -33,12 +33,14 @@ class LogGroups(Backends):
     def create_log_group(self, name: str) -> None:
         """Makes a log group that AWS itself would make; one that exists stays as it is."""
         logs = self._regional("logs")
-        if name not in logs.groups:
-            logs.create_log_group(name, {})
+        with self.turns.of_service("logs"):
+            if name not in logs.groups:
+                logs.create_log_group(name, {})
 
     def create_log_stream(self, group: str, stream: str) -> None:
         """Makes a stream in an existing group; one that exists stays as it is."""
-        self._regional("logs").ensure_log_stream(group, stream)
+        with self.turns.of_service("logs"):
+            self._regional("logs").ensure_log_stream(group, stream)
 
     def put_log_lines(self, group: str, stream: str, lines: Iterable[str]) -> None:
         """Appends lines that were written just now.
