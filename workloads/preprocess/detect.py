@@ -21,7 +21,7 @@ from workloads.preprocess.parse import read_cells
 from workloads.preprocess.ragged import with_one_literal_quote
 from workloads.preprocess.records import Block, line_ends
 from workloads.preprocess.shapes import shape
-from workloads.preprocess.sniff import separator_line, sniff
+from workloads.preprocess.sniff import separator_line, sniff, with_late_escape
 from workloads.preprocess.source import Text
 from workloads.preprocess.structure import structure_of
 from workloads.records import Remark
@@ -47,7 +47,9 @@ def detect(text: Text, *, show_values: bool = True) -> Dialect:
     skipped = 1 if declared else 0
     skipped, comment = _comments(lines, skipped)
     rest = "".join(lines[skipped:])
-    grammar = sniff(_cut(rest if rest.strip() else look, _SNIFF_CHARACTERS), delimiter=declared)
+    rest = rest if rest.strip() else look
+    grammar = sniff(_cut(rest, _SNIFF_CHARACTERS), delimiter=declared)
+    grammar = with_late_escape(rest, grammar)
     rows = _rows(grammar, lines, skipped)
     named = _commented_header(lines[:skipped], comment, grammar, rows)
     if named is not None:

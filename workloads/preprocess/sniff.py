@@ -64,19 +64,26 @@ def sniff(text: str, *, delimiter: str | None = None) -> Grammar:
             score = consistency(text, grammar)
             if score > best_score * 1.000001:
                 best, best_score = grammar, score
-    escaped = replace(best, escape="\\")
-    if (
-        not best.escape
-        and re.search(rf"\\{re.escape(best.delimiter)}", text)
-        and _widths(text, escaped) < _widths(text, best)
-    ):
-        return escaped
     return best
 
 
-def _widths(text: str, grammar: Grammar) -> int:
-    """How many different widths the rows have."""
-    return len({len(row) for _, row in islice(grammar.rows(text), _ROWS) if row})
+def with_late_escape(text: str, grammar: Grammar) -> Grammar:
+    """The grammar with a backslash that escapes, where a longer text than `sniff` saw has fewer
+    rows of odd widths so.
+    """
+    if grammar.escape or not re.search(
+        rf"\\(?:{re.escape(grammar.delimiter)}|{grammar.quote or '(?!)'})", text
+    ):
+        return grammar
+    escaped = replace(grammar, escape="\\")
+    return escaped if _odd_rows(text, escaped) < _odd_rows(text, grammar) else grammar
+
+
+def _odd_rows(text: str, grammar: Grammar) -> int:
+    """How many rows have not the commonest width."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    widths = Counter(len(row) for _, row in grammar.rows(text) if row)
+    return widths.total() - max(widths.values(), default=0)
 
 
 def consistency(text: str, grammar: Grammar) -> float:
@@ -196,10 +203,11 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
     elif opening >= _NO_QUOTES and not closing:
         variants = [replace(plain, quote=""), plain]
     quote = variants[0].quote
-    if quote and re.search(rf"\\{quote}(?!{around}|$)", text, re.MULTILINE):
-        variants = [
-            replace(variant, escape="\\") for variant in variants if variant.quote
-        ] + variants
+    if quote and f"\\{quote}" in text:
+        escaped = [replace(variant, escape="\\") for variant in variants if variant.quote]
+        inside = re.search(rf"\\{quote}(?!{around}|$)", text, re.MULTILINE)
+        # before a delimiter the quote may also close a field that ends with a backslash
+        variants = escaped + variants if inside else variants + escaped
     if quote and _wrapped(text, quote) and delimiter != BLANKS:
         variants = [replace(plain, wrapped=True), *variants]
     if blanks and _blank_after(text, delimiter, quote):
