@@ -228,14 +228,15 @@ def _counts(budget: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _budgets(account: Account) -> Iterator[Leftover]:
     """Budgets of the stack's cost, and their actions: Budgets lists no tags beside them."""
-    number = account.client("sts").get_caller_identity()["Account"]
+    caller = account.client("sts").get_caller_identity()
+    number, partition = caller["Account"], caller["Arn"].split(":")[1]
     for budget in account.pages(
         "budgets", "describe_budgets", "Budgets", AccountId=number, ShowFilterExpression=True
     ):
         name = budget["BudgetName"]
         if _BUDGET not in name or not account.owns(_counts(budget)):
             continue
-        arn = f"arn:aws:budgets::{number}:budget/{name}"
+        arn = f"arn:{partition}:budgets::{number}:budget/{name}"
         of_budget = {"AccountId": number, "BudgetName": name}
         told = f"--account-id {number} --budget-name {name}"
         for action in account.pages(

@@ -105,7 +105,8 @@ def _job(account: Account, item: Mapping[str, Any], state: str) -> dict[str, Any
     ids = [item["jobs"][stage] for stage in STAGES if stage in (item.get("jobs") or {})]
     if state == "FAILED":
         failed = str((item.get("failure") or {}).get("job_id") or "")
-        ids = [failed] if failed and not failed.startswith("arn:aws:states") else []
+        # an execution that ended without a job stands there by its ARN
+        ids = [failed] if failed and not failed.startswith("arn:") else []
     if not ids:
         return None
     found = {

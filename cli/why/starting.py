@@ -87,7 +87,8 @@ def agent_causes(account: Account, environment: dict[str, Any]) -> Iterator[Caus
             needed="AmazonEC2ContainerServiceforEC2Role",
             fix=(
                 f"aws iam attach-role-policy --role-name {role['RoleName']} --policy-arn"
-                " arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
+                f" arn:{_partition(role['Arn'])}:iam::aws:policy/service-role/"
+                "AmazonEC2ContainerServiceforEC2Role"
             ),
         )
 
@@ -146,13 +147,17 @@ def _image(
             + match["repository"],
         )
     puller = str(container.get("executionRoleArn") or "") or _instance_role(account, environments)
-    arn = f"arn:aws:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+    arn = f"arn:{_partition(puller)}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
     denied = [
         *denied_actions(account, puller, ("ecr:GetAuthorizationToken",)),
         *denied_actions(account, puller, _PULL, arn),
     ]
     if puller and denied:
         yield _role_cause("PULL", puller, denied, f"pull the image from {match['repository']}")
+
+
+def _partition(arn: str) -> str:
+    return arn.split(":")[1] if arn else "aws"
 
 
 def _instance_role(account: Account, environments: Sequence[dict[str, Any]]) -> str:

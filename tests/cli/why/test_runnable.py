@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from cli.why.account import Account
+from cli.why.starting import start_causes
 from tests.cli.why.conftest import FOREVER, Asking
 from tests.localcloud.conftest import BATCH_LOGS, Stage, until
 
@@ -331,3 +333,23 @@ def test_a_job_that_only_needs_some_minutes_is_not_called_stuck(asking: Asking) 
     job = stage.submit(stage.queue(stage.environment()), stage.python("print(1)"))
     stage.wait(job)
     assert asking.why(job).verdict == "it has succeeded"
+
+
+def test_a_role_of_another_partition_is_asked_about_repositories_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def ask(_: object, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        asked.extend(params.get("ResourceArns", ()))
+        return {}
+
+    monkeypatch.setattr(Account, "ask", ask)
+    registry = "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com"
+    container = {
+        "image": f"{registry}/cpu@sha256:{'0' * 64}",
+        "executionRoleArn": "arn:aws-us-gov:iam::123456789012:role/execution",
+    }
+    start_causes(object.__new__(Account), {"container": container}, [])
+    assert "arn:aws-us-gov:ecr:us-gov-west-1:123456789012:repository/cpu" in asked
+    assert not any(arn.startswith("arn:aws:") for arn in asked)
