@@ -147,7 +147,8 @@ def _image(
             + match["repository"],
         )
     puller = str(container.get("executionRoleArn") or "") or _instance_role(account, environments)
-    arn = f"arn:{_partition(puller)}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+    place = f"{match['region']}:{match['account']}:repository/{match['repository']}"
+    arn = f"arn:{_partition(puller)}:ecr:{place}"
     denied = [
         *denied_actions(account, puller, ("ecr:GetAuthorizationToken",)),
         *denied_actions(account, puller, _PULL, arn),
