@@ -115,7 +115,9 @@ def sums(columns: Columns, farthest: Floats, room: Array | None, *, lower: bool 
             for power, one in enumerate(_powers(far, columns.download)[1:]):
                 apart[power, :, place] = one.high[0], one.low[0]
         added, *others, pairs = _added(found, columns)
-        second, third, fourth = (one + Double(*more) for one, more in zip(others, apart, strict=True))
+        second, third, fourth = (
+            one + Double(*more) for one, more in zip(others, apart, strict=True)
+        )
         sums = added, second, third, fourth, pairs
     for place, precise in enumerate(repeated):
         if precise is not None:
