@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.profile.sketch import Sketch
+from workloads.analysis.profile.sketch import PrefixCounts, Sketch
 from workloads.analysis.tree import NodeId, reduce_units
 from workloads.parameters import AnalysisParameters
 
@@ -149,10 +150,15 @@ def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
             sketch=backend.counted(),
         )
 
+    def moments() -> None:
+        with mock.patch.object(PrefixCounts, "add"):
+            ours()
+
     with threadpool_limits(threads, "blas"):
         seconds = medians(
             repeats,
             ours=ours,
+            moments=moments,
             quantiles=lambda: ours().quantiles(PROBABILITIES),
             scaler=lambda: StandardScaler().fit(rows),
             covariance=lambda: np.cov(values),
@@ -168,8 +174,9 @@ def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
             seconds["ours"],
             "StandardScaler + np.cov + scipy skew, kurtosis",
             pieces,
-            "",
+            "which count no quantiles",
         ),
+        line(f"its moments alone, {size}", seconds["moments"], "the same", pieces, ""),
         line(
             f"profile and 5 quantiles, {size}",
             seconds["quantiles"],

@@ -4,6 +4,7 @@ CLI.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,16 @@ def read_again(endpoint: Endpoint) -> tuple[Restored, Refreshed]:
     region = str(endpoint.outputs["region"])
     keys: Any = endpoint.credentials
     session: Any = boto3.Session(region_name=region, **keys)
+    lock, clients = threading.Lock(), dict[str, Any]()
+
+    def client(name: str) -> Any:
+        with lock:  # to make one takes as long as ten calls, and is not thread safe
+            if name not in clients:
+                clients[name] = session.client(name, endpoint_url=endpoint.url)
+            return clients[name]
+
     provider = Provider(
-        client=lambda name: session.client(name, endpoint_url=endpoint.url),
+        client=client,
         config={f"aws:{name}": value for name, value in found.settings.items()},
         preview=False,
     )

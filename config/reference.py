@@ -108,7 +108,10 @@ def _models(
 
 
 def _below(path: str, step: str) -> str:
-    return f"{path[:-1]}{step}`"
+    """The path of a part; kinds of what it is a part of stand in parentheses."""
+    field, kinds = path.removeprefix("`").split("`")
+    outer = kinds.removeprefix(" of kind ").strip(" ()")
+    return f"`{field}{step}`" + (f" ({outer})" if outer else "")
 
 
 def _table(model: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[str]:

@@ -41,11 +41,12 @@ def _stack() -> list[traceback.FrameSummary]:
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as the standard library does
     while frame is not None:
         code = frame.f_code
-        found.append(
-            traceback.FrameSummary(
-                code.co_filename, frame.f_lineno, code.co_name, lookup_line=False
-            )
-        )
+        found.append(_summary(code.co_filename, frame.f_lineno, code.co_name))
         frame = frame.f_back
     found.reverse()
     return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _summary(filename: str, line: int, name: str) -> traceback.FrameSummary:
+    return traceback.FrameSummary(filename, line, name, lookup_line=False)

@@ -8,6 +8,7 @@ Rules: IAM User Guide, "AWS Signature Version 4 for API requests"; Amazon S3 API
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import re
@@ -254,8 +255,13 @@ def _version_four(
 
 def signing_key(secret: str, found: Claim) -> bytes:
     """The key that version 4 derives from a secret for one day, region and service."""
+    return _signing_key(secret, found.date, found.region, found.service)
+
+
+@functools.lru_cache(maxsize=256)
+def _signing_key(secret: str, *scope: str) -> bytes:
     key = f"AWS4{secret}".encode()
-    for part in (found.date, found.region, found.service, "aws4_request"):
+    for part in (*scope, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
 

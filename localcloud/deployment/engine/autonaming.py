@@ -152,4 +152,5 @@ def _maps(given: Mapping[str, Any], name: str, where: str) -> list[tuple[str, Ma
 def _digits(match: re.Match[str]) -> str:
     if match[1] is None:
         return str(uuid.uuid4())
-    return "".join(secrets.choice(_ALPHABETS[match[1]]) for _ in range(int(match[2])))
+    alphabet = _ALPHABETS[match[1]]
+    return "".join(alphabet[byte % len(alphabet)] for byte in secrets.token_bytes(int(match[2])))

@@ -5,6 +5,7 @@ A zip of the same files is always the same bytes, so that a code hash says somet
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import tarfile
@@ -49,18 +50,24 @@ def _hash(asset: Mapping[str, Any]) -> str:
         return hashlib.sha256(asset_bytes(asset)).hexdigest()
     digest = hashlib.sha256()
     for name, content in sorted(_entries(asset, "")):
-        info = tarfile.TarInfo(name)
-        info.mode, info.size = 0o600, len(content)
-        short = len(name.encode()) <= tarfile.LENGTH_NAME
-        header = bytearray(
-            info.tobuf(tarfile.USTAR_FORMAT if short else tarfile.PAX_FORMAT, "utf-8", "strict")
-        )
-        header[_DEVICES] = b"0000000\0" * 2  # Go writes device numbers of plain files too
-        header[_CHECKSUM] = b" " * 8
-        header[_CHECKSUM] = b"%06o\0 " % sum(header[:_BLOCK])
-        digest.update(header + content + bytes(-len(content) % _BLOCK))
+        digest.update(_header(name, len(content)) + content + bytes(-len(content) % _BLOCK))
     digest.update(bytes(2 * _BLOCK))
     return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=1024)
+def _header(name: str, size: int) -> bytes:
+    """The tar header of a file, as Go writes it."""
+    info = tarfile.TarInfo(name)
+    info.mode, info.size = 0o600, size
+    short = len(name.encode()) <= tarfile.LENGTH_NAME
+    header = bytearray(
+        info.tobuf(tarfile.USTAR_FORMAT if short else tarfile.PAX_FORMAT, "utf-8", "strict")
+    )
+    header[_DEVICES] = b"0000000\0" * 2  # Go writes device numbers of plain files too
+    header[_CHECKSUM] = b" " * 8
+    header[_CHECKSUM] = b"%06o\0 " % sum(header[:_BLOCK])
+    return bytes(header)
 
 
 def asset_bytes(asset: Mapping[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -66,8 +67,9 @@ class Document:
     """Where a second document begins, which the CLI does not read."""
 
 
+@functools.lru_cache(maxsize=16)
 def compose(data: bytes) -> Document:
-    """Reads the first document. Raises YamlError."""
+    """Reads the first document, whose nodes nobody changes. Raises YamlError."""
     if len(data) > _BYTES:
         raise YamlError(f"{len(data)} bytes are no stack file; at most {_BYTES} are read")
     composer = None

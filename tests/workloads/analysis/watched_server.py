@@ -71,13 +71,15 @@ class Moment:
 
     is_it: Choice
     reached: threading.Event = field(default_factory=threading.Event)
+    answered: threading.Event = field(default_factory=threading.Event)
     _released: threading.Event = field(default_factory=threading.Event)
     _carried_out: bool = True
 
     def go_on(self, *, carried_out: bool) -> None:
-        """The request is carried out, or lost on its way."""
+        """The request is carried out, or lost on its way, before this returns."""
         self._carried_out = carried_out
         self._released.set()
+        assert self.answered.wait(_LONGEST_SECONDS)
 
     def hold(self) -> bool:
         """Called by the server; whether to carry the request out."""
@@ -115,10 +117,15 @@ class Watch:
                 self._awaited = None
             else:
                 moment = None
-        if moment is not None and not moment.hold():
+        if moment is None:
+            return self._application(environ, start_response)
+        try:
+            if moment.hold():
+                return self._application(environ, start_response)
             start_response("503 Service Unavailable", [("Content-Length", "0")])
             return ()
-        return self._application(environ, start_response)
+        finally:
+            moment.answered.set()
 
 
 @contextlib.contextmanager

@@ -26,15 +26,13 @@ _SMALLEST: Final = -900
 
 
 def folded(terms: Array, partials: int) -> Array:
-    """Partial sums over the last axis, (..., n) -> (..., at most `partials`); overwrites
-    `terms`.
-    """
-    width = terms.shape[-1]
+    """Partial sums over the last axis, (d, n) -> (d, at most `partials`); overwrites `terms`."""
+    width = terms.shape[1]
     while width > partials:
         half = (width + 1) // 2
-        terms[..., : width - half] += terms[..., half:width]
+        terms[:, : width - half] += terms[:, half:width]
         width = half
-    return terms[..., :width].copy()
+    return terms[:, :width].copy()
 
 
 def folded_doubles(terms: Double) -> Double:

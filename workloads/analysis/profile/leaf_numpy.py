@@ -51,8 +51,6 @@ more than the arithmetic.
 """
 _MOST_TOGETHER: Final = 8
 """Columns at a time where they have many rows."""
-_FOLDED_TOGETHER: Final = 2
-"""Columns of many rows whose powers share a call: more would not stay in the cache."""
 _TURNS: Final = 4
 """Of each thread at least, where there are columns enough, so that all end at about the same
 time.
@@ -229,7 +227,7 @@ class _Worker:
     """One thread's scratch memory."""
 
     def __init__(self) -> None:
-        self.room = scratch(np.empty(0), MOST_ROWS, _FOLDED_TOGETHER)
+        self.room = scratch(np.empty(0), MOST_ROWS)
         self.sums = JointSums(0)
         self._columns = 0
 
@@ -299,7 +297,7 @@ def _group(
         ]
     block = values[places.start : places.stop]
     for column, place in zip(block, places, strict=True):
-        counts[place].add(column, room[0, 0])
+        counts[place].add(column, room[0])
     none = np.zeros(len(places), np.int64)
     sums = column_moments.power_sums(block, room=room, seen=seen, lower=lower)
     return [_Columns(places=places, sums=sums, missing=none, infinite=none, finite=None)]
@@ -314,7 +312,7 @@ def _column(
     missing = int(np.isnan(values).sum())
     sums = column_moments.nothing(1)
     if whole.size:
-        counts.add(whole, room[0, 0])
+        counts.add(whole, room[0])
         sums = column_moments.power_sums(
             whole[None, :], None if rest is None else rest[finite][None, :], room=room
         )

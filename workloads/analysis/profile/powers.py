@@ -16,7 +16,7 @@ is fused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,11 +73,9 @@ class Columns:
     """Back."""
 
 
-def scratch(like: Array, rows: int, together: int = 1) -> Array:
-    """(6, together, rows or more) memory for some columns at a time of so many rows, where `like`
-    is; whole cache lines each.
-    """
-    return np.empty_like(like, shape=(_TERMS + 1, together, -(-rows // 8) * 8))
+def scratch(like: Array, rows: int) -> Array:
+    """Memory for columns of so many rows, where `like` is; whole cache lines each."""
+    return np.empty_like(like, shape=(_TERMS + 1, -(-rows // 8) * 8))
 
 
 def sums(columns: Columns, farthest: Floats, room: Array | None, *, lower: bool = True) -> Sums:
@@ -93,16 +91,11 @@ def sums(columns: Columns, farthest: Floats, room: Array | None, *, lower: bool 
     rows = columns.values.shape[1]
     if rows <= FEW:
         return _careful(columns)
-    room = (scratch(columns.values, rows) if room is None else room)[..., :rows]
+    room = scratch(columns.values, rows) if room is None else room
     found = [
-        _Column(columns, place, float(scale), room[:, 0])
+        _Column(columns, place, float(scale), room[:, :rows], lower=lower)
         for place, scale in enumerate(columns.frame.scale(_BITS))
     ]
-    if lower or columns.rests is not None or columns.frame.shift.any():
-        for column in found:
-            column.fold(lower=lower)
-    else:
-        _fold_higher(columns, found, room)
     sums = _added(found, columns)
     few = _few(columns)
     repeated = [column.repeated() if few[place] else None for place, column in enumerate(found)]
@@ -138,12 +131,12 @@ class _Column:
         place: Its place among them.
         scale: Of its frame.
         terms: (6, n) memory to work in, which is overwritten.
+        lower: Whether the sums of y and y^2 are asked for.
     """
 
-    partials: Array
-    """(5 or 3, m) of the terms, once they are folded."""
-
-    def __init__(self, columns: Columns, place: int, scale: float, terms: Array) -> None:
+    def __init__(
+        self, columns: Columns, place: int, scale: float, terms: Array, *, lower: bool
+    ) -> None:
         self._columns, self._scale, self._terms = columns, scale, terms
         self._rows = slice(place, place + 1)
         frame = columns.frame
@@ -151,26 +144,35 @@ class _Column:
         self._centre = float(frame.centre[place]) * self._scale
         self.whole = 0.0
         """Sum of the whole numbers."""
-
-    def fold(self, *, lower: bool) -> None:
-        """Find the partial sums; `lower` as for `sums`."""
-        terms = self._terms
+        # where nothing is cut, a power of two may wait until little is left to be multiplied: it
+        # changes no bit but of terms that are as good as 0
+        late = not (lower or self._shift or columns.rests is not None)
         if lower:
             self.whole = self._cut()
+        elif late:
+            np.subtract(columns.values[place], float(frame.centre[place]), out=terms[0])
         else:
             np.subtract(self._scaled(terms[0]), self._centre, out=terms[0])
-        _multiply(terms)
+        self._multiply()
+        centred, pairs = terms[0], terms[3]
+        np.multiply(centred[:-1], centred[1:], out=pairs[:-1])
+        pairs[-1:] = 0.0  # the last row of all has none after it
         self.partials = folded(terms[1 : 1 + (_TERMS if lower else _HIGHER)], _PARTIALS)
+        """(5 or 3, m) of the terms."""
+        if late:
+            square = scale * scale
+            powers = np.array([[square * scale], [square * square], [square]])
+            self.partials *= columns.upload(powers)
 
     def take_far(self, limit: float) -> Double:
         """(1, m) of rows with a fourth power above the limit, without an error that matters; the
         sums are now of the others.
         """
         self._cut()
-        _multiply(self._terms)
+        self._multiply()
         (far,) = (self._terms[2] > limit).nonzero()
         self._terms[0][far] = 0.0
-        _multiply(self._terms)
+        self._multiply()
         self.partials[:2] = folded(self._terms[1:3], _PARTIALS)
         if len(self.partials) == _TERMS:
             self.partials[3:4] = folded(self._terms[4:5], _PARTIALS)
@@ -214,34 +216,11 @@ class _Column:
         np.add(whole, beside, out=centred)
         return float(whole.sum())
 
-
-def _fold_higher(columns: Columns, found: Sequence[_Column], room: Array) -> None:
-    """`fold` without the lower sums, of as many columns at a time as there is room for. In units of
-    1 until they are folded: a power of two changes no bit, but where terms are as good as 0.
-    """
-    for start in range(0, len(found), room.shape[1]):
-        some = slice(start, start + room.shape[1])
-        terms = room[:, : len(found[some])]
-        np.subtract(
-            columns.values[some], columns.upload(columns.frame.centre[some, None]), out=terms[0]
-        )
-        _multiply(terms)
-        partials = folded(terms[1 : 1 + _HIGHER], _PARTIALS)
-        scale = columns.frame.scale(_BITS)[some, None]
-        square = scale * scale
-        partials *= columns.upload(np.stack((square * scale, square * square, square)))
-        for place, column in enumerate(found[some]):
-            column.partials = partials[:, place]
-
-
-def _multiply(terms: Array) -> None:
-    """Powers and pairs of the centred values of one column, (6, n), or of some, (6, k, n)."""
-    centred, cube, fourth, pairs, square, _ = terms
-    np.multiply(centred, centred, out=square)
-    np.multiply(square, centred, out=cube)
-    np.multiply(square, square, out=fourth)
-    np.multiply(centred[..., :-1], centred[..., 1:], out=pairs[..., :-1])
-    pairs[..., -1:] = 0.0  # the last row of all has none after it
+    def _multiply(self) -> None:
+        centred, cube, fourth, _, square, _ = self._terms
+        np.multiply(centred, centred, out=square)
+        np.multiply(square, centred, out=cube)
+        np.multiply(square, square, out=fourth)
 
 
 def _few(columns: Columns) -> npt.NDArray[np.bool_]:
