@@ -4,20 +4,21 @@ row of it is taken out and told.
 
 from __future__ import annotations
 
-import io
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 
+from workloads.preprocess.asides import in_apostrophes, without_marks
 from workloads.preprocess.dialect import Dialect
+from workloads.preprocess.escapes import LateEscape
 from workloads.preprocess.footers import footer
+from workloads.preprocess.mender import Mender
 from workloads.preprocess.oddities import Oddities
-from workloads.preprocess.ragged import Mended, RaggedRule
+from workloads.preprocess.ragged import RaggedRule
 from workloads.preprocess.records import (
     MAX_RECORD_BYTES,
-    QUOTE,
     Block,
     Offsets,
     Reject,
@@ -48,10 +49,13 @@ class Body:
             dialect.structure.profiles,
         )
         self._width = dialect.structure.width
-        self._header = [
-            tuple(cell.strip() for cell in row.cells) for row in dialect.structure.header
-        ]
+        self._headers = dialect.headers
         self._oddities = Oddities()
+        self.escape = LateEscape(
+            dialect.grammar, width=dialect.structure.width, spare=dialect.structure.spare
+        )
+        """What speaks for a backslash that escapes, in all rows read so far."""
+        self._mender = Mender(dialect, self._rule, self._oddities, self.escape)
         self._second_table: int | None = dialect.structure.end_line
 
     def parts(self, pieces: Iterator[bytes]) -> Iterator[Block | Reject]:
@@ -66,7 +70,8 @@ class Body:
             )
         waiting: Block | None = None
         ended = False
-        for part in self._cut(from_line(pieces, structure.body_line)):
+        unmarked = without_marks(pieces, partial(self._oddities.count, "mark"))
+        for part in self._cut(from_line(unmarked, structure.body_line)):
             if isinstance(part, Reject):
                 if waiting is not None:
                     yield waiting
@@ -77,10 +82,12 @@ class Body:
             if block.data:
                 if waiting is not None:
                     yield waiting
+                self.escape.read(block, self._separator)
                 block, rejects = self._cleared(block)
                 yield from rejects
+                self._count_apostrophes(block)
                 waiting = block
-            if ended:
+            if ended or self.escape.certain:
                 break
         if waiting is not None:
             block, rejects = self._without_footer(waiting)
@@ -90,11 +97,20 @@ class Body:
     def _cut(self, pieces: Iterator[bytes]) -> Iterator[Block | Reject]:
         first = self._dialect.structure.body_line
         if self._dialect.grammar.plain:
-            return blocks(pieces, self._separator, max_record_bytes=self._limit, first_line=first)
+            return blocks(
+                pieces,
+                self._separator,
+                max_record_bytes=self._limit,
+                first_line=first,
+                on_unclosed=self.escape.unclosed,
+            )
         return Rewriter(
             self._dialect.grammar,
             self._dialect.canonical,
+            width=self._width,
+            spare=self._dialect.structure.spare,
             first_line=first,
+            on_unclosed=self.escape.unclosed,
             max_record_bytes=self._limit,
         ).parts(pieces)
 
@@ -132,7 +148,7 @@ class Body:
         starts, ends, lines = block.spans(self._separator)
         for number in (np.flatnonzero(np.diff(lines) > 1) + 1).tolist():
             following = [
-                self._cells(data[starts[n] : ends[n]])
+                self._mender.cells(data[starts[n] : ends[n]])
                 for n in range(number, min(number + 5, len(starts)))
             ]
             title = self._width > 1 and sum(1 for cell in following[0] if cell.strip()) == 1
@@ -149,12 +165,6 @@ class Body:
             and int(block.lengths.min()) > longest
         )
 
-    def _cells(self, record: bytes) -> list[str]:
-        grammar = (
-            self._dialect.canonical if not self._dialect.grammar.plain else self._dialect.grammar
-        )
-        return next(grammar.reader(io.StringIO(record.decode(errors="replace"), newline="")), [])
-
     def _cleared(self, block: Block) -> tuple[Block, list[Reject]]:
         """A block without blank rows, repeated headers, comments and the fields after the last
         column, and with odd quotes read.
@@ -169,13 +179,13 @@ class Body:
         odd = np.unique(np.searchsorted(ends, block.odd, side="right")).tolist()
         if not gone and not odd:
             return block, []
-        changed, rejects = self._settled(
+        changed, rejects = self._mender.settled(
             block, spans, [number for number in odd if number not in gone]
         )
         for number, what in gone.items():
             changed[number] = []
             if what == "blank":
-                self._oddities.count({"blank": 1})
+                self._oddities.count("blank")
             else:
                 raw = raw_text(block.data[starts[number] : ends[number]])
                 rejects.append(Reject(int(lines[number]), what, f"the row is a {what}", raw))
@@ -187,17 +197,16 @@ class Body:
         """
         if len(block.odd) or not self._no_line_of(block, self._width + 1):
             return True
-        data, header, comment = (
-            block.data,
-            self._dialect.header_bytes,
-            self._dialect.comment.encode(),
-        )
+        data, comment = block.data, self._dialect.comment.encode()
         if block.lengths is None or (comment and comment in data):
             return True
         if not self._no_line_of(block, 4 * self._width) and b'\n""' in data:
             return True
-        alike = (block.lengths == len(header) + 1) | (block.lengths == len(header) + 2)
-        return bool(header) and (b"\n" in header or bool(alike.any())) and header in data
+        for header in self._headers:
+            alike = (block.lengths == len(header) + 1) | (block.lengths == len(header) + 2)
+            if (b"\n" in header or bool(alike.any())) and header in data:
+                return True
+        return False
 
     def _no_rows(self, data: bytes, starts: Offsets, ends: Offsets) -> dict[int, str]:
         """Place -> what it is, of the records that are blank, the header once more, or a
@@ -207,8 +216,8 @@ class Body:
         blank = (
             self._dialect.separator.encode() + b'" \t\r\n\x1a'
         )  # the last is how DOS ended text files
-        header, comment = self._dialect.header_bytes, self._dialect.comment.encode()
-        longest = max(4 * self._width + 4, len(header) + 2)
+        headers, comment = self._headers, self._dialect.comment.encode()
+        longest = max(4 * self._width + 4, *(len(header) + 2 for header in headers), 0)
         codes = np.frombuffer(data, np.uint8)
         look = ends - starts <= longest
         if comment:
@@ -217,11 +226,24 @@ class Body:
             record = data[starts[number] : ends[number]]
             if not record.strip(blank):
                 gone[number] = "blank"
-            elif header and record.rstrip(b"\r\n") == header:
+            elif record.rstrip(b"\r\n") in headers:
                 gone[number] = "repeated header"
             elif comment and record.startswith(comment):
                 gone[number] = "comment"
         return gone
+
+    def _count_apostrophes(self, block: Block) -> None:
+        """Counts the rows with fields in apostrophes where these do not enclose fields."""
+        separator = self._dialect.separator.encode()
+        if self._dialect.grammar.quote == "'":
+            return
+        if not (places := in_apostrophes(block.data, separator)):
+            return
+        starts, ends, lines = block.spans(self._separator)
+        for number in np.unique(np.searchsorted(ends, places, side="right")).tolist():
+            cells = self._mender.cells(block.data[starts[number] : ends[number]])
+            if any(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in cells):
+                self._oddities.count("apostrophes", line=int(lines[number]))
 
     def _without_footer(self, block: Block) -> tuple[Block, list[Reject]]:
         """The last block without the notes and totals at its end."""
@@ -233,7 +255,7 @@ class Body:
         changed: dict[int, list[Source]] = {}
         for number in range(len(starts) - 1, max(0, len(starts) - 1 - _LAST_ROWS), -1):
             record = block.data[starts[number] : ends[number]]
-            what = footer(self._cells(record), record, self._dialect.structure, self._rule)
+            what = footer(self._mender.cells(record), record, self._dialect.structure, self._rule)
             if what is None:
                 break
             changed[number] = []
@@ -255,87 +277,8 @@ class Body:
         None in place of the block where none of them is kept: without them it is right as it is.
         """
         spans = block.spans(self._separator)
-        changed, rejects = self._settled(block, spans, places)
+        changed, rejects = self._mender.settled(block, spans, places)
         return (self._spliced(block, spans, changed) if any(changed.values()) else None), rejects
-
-    def _settled(
-        self, block: Block, spans: tuple[Offsets, Offsets, Offsets], places: Sequence[int]
-    ) -> tuple[dict[int, list[Source]], list[Reject]]:
-        starts, ends, lines = spans
-        changed: dict[int, list[Source]] = {}
-        rejects: list[Reject] = []
-        for number in places:
-            start = int(starts[number])
-            record = block.data[start : int(ends[number])]
-            raw = block.raws.get(start) if block.raws is not None else None
-            changed[number] = self._rows(record, raw, int(lines[number]), rejects)
-        return changed, rejects
-
-    def _rows(
-        self, record: bytes, raw: bytes | None, line: int, rejects: list[Reject]
-    ) -> list[Source]:
-        """The rows of a record that is not as wide as the table or whose quotes are odd; what is
-        none goes to `rejects`.
-        """
-        text = record.decode(errors="surrogateescape")
-        cells = self._cells(record)
-        found: tuple[list[str], Mended] | None = None
-        physical = io.StringIO(text, newline="").readlines()
-        if len(physical) == 1:
-            if QUOTE in record:
-                found = self._rule.reread(text)
-            if found is None and len(cells) == self._width:
-                return [Source(line, cells, raw or record)]
-            found = found or self._rule.mend(cells) or self._rule.otherwise_written(text)
-        elif len(cells) != self._width or not self._rule.fits(cells):
-            if not (singles := self._line_by_line(physical, line)):
-                found = self._rule.mend(cells)
-            else:
-                good = [row for row in singles if isinstance(row, Source)]
-                rejects += [row for row in singles if isinstance(row, Reject)]
-                return good
-        else:
-            return [Source(line, cells, raw or record)]
-        if found is not None:
-            self._oddities.count({found[1]: 1})
-            return [Source(line, found[0], raw or record)]
-        if not any(cell.strip(" \t\x1a") for cell in cells):
-            self._oddities.count({"blank": 1})
-            return []
-        fields = f"{len(cells):,} field{'' if len(cells) == 1 else 's'} instead of {self._width:,}"
-        detail = fields if len(cells) != self._width else "its quotes do not enclose whole fields"
-        rejects.append(Reject(line, "wrong number of fields", detail, raw_text(raw or record)))
-        return []
-
-    def _line_by_line(self, lines: Sequence[str], first: int) -> list[Source | Reject]:
-        """Each line of a record as a row of its own, where a quote swallowed several rows; nothing
-        where fewer than half are rows.
-        """
-        result: list[Source | Reject] = []
-        how: Counter[str] = Counter()
-        for number, line in enumerate(lines, start=first):
-            raw = line.encode(errors="surrogateescape")
-            cells = self._rule.read(line.rstrip("\r\n"))
-            if cells is not None and self._rule.fits(cells):
-                result.append(Source(number, cells, raw))
-                continue
-            found = self._rule.reread(line) or self._rule.otherwise_written(line)
-            if found is None:
-                result.append(
-                    Reject(
-                        number,
-                        "wrong number of fields",
-                        "a quote that opens in this row or one before it is not closed",
-                        raw_text(raw),
-                    )
-                )
-            else:
-                how[found[1]] += 1
-                result.append(Source(number, found[0], raw))
-        if 2 * sum(isinstance(row, Source) for row in result) < len(result):
-            return []
-        self._oddities.count(how)
-        return result
 
     def _spliced(
         self,

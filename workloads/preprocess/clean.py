@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, cast
 
 import numpy as np
@@ -41,8 +41,9 @@ log = logging.getLogger(__name__)
 _LOG_EVERY_SECONDS: Final = 15.0
 _MAX_THREADS: Final = 4
 _MAX_PASSES: Final = 3
-"""The second has all that the first has shown; a third helps where columns became numbers in the
-second, and have gaps.
+"""With one grammar. The second has all that the first has shown; a third helps where columns became
+numbers in the second, and have gaps. A first pass that shows an escape comes before them: its cells
+were misread, and nothing is decided from them.
 """
 
 
@@ -157,8 +158,8 @@ def clean(
     rejected rows where that is a RefusedError. Parsing runs in as many threads as the machine has
     processors, up to four. Raises StageError where there is no table.
     """
-    decided: Plan | None = None
-    for number in range(1, _MAX_PASSES + 1):
+    decided = _Decided()
+    for number in range(1, _MAX_PASSES + 2):
         try:
             with source() as stream, outputs() as targets:
                 return _Pass(stream, targets, settings, decided, progress).run(number)
@@ -167,16 +168,26 @@ def clean(
                 "the file is read again: it holds what its beginning did not show",
                 extra={"fields": {"passes": number}},
             )
-            decided = again.plan
+            decided = again.decided
     raise AssertionError  # the last pass returns or raises
 
 
-class _AgainError(Exception):
-    """The outputs of a pass are void; another follows with the plan."""
+@dataclass(frozen=True, kw_only=True)
+class _Decided:
+    """What earlier passes have shown."""
 
-    def __init__(self, plan: Plan) -> None:
+    escaped: bool = False
+    """Whether a backslash escapes."""
+    plan: Plan | None = None
+    """None in the first pass with a grammar: the plan comes from the sample."""
+
+
+class _AgainError(Exception):
+    """The outputs of a pass are void; another follows with what was decided."""
+
+    def __init__(self, decided: _Decided) -> None:
         super().__init__()
-        self.plan = plan
+        self.decided = decided
 
 
 class _Pass:
@@ -187,36 +198,42 @@ class _Pass:
         stream: ByteStream,
         outputs: Outputs,
         settings: Settings,
-        decided: Plan | None,
+        decided: _Decided,
         progress: Progress,
     ) -> None:
         self._settings, self._outputs, self._progress = settings, outputs, progress
         self._seconds = dict.fromkeys(("read", "wait for parser", "write"), 0.0)
         self._text: Text = open_text(stream, piece_bytes=settings.piece_bytes)
         wishes = settings.wishes
-        dialect = self._dialect = detect(self._text, show_values=wishes.show_values)
-        self._plan = decided or plans.from_sample(
+        dialect = self._dialect = detect(
+            self._text, show_values=wishes.show_values, escaped=decided.escaped
+        )
+        self._body = Body(dialect, max_record_bytes=settings.max_record_bytes)
+        self._plan = decided.plan or plans.from_sample(
             dialect.source_names, dialect.cells, wishes, delimiter=dialect.delimiter
         )
         self._survey = Survey(self._plan.columns)
-        self._first = decided is None
+        self._decided = decided
 
     def run(self, number: int) -> Cleaned:
         """Cleans the file. Raises _AgainError where another plan does better, and RefusedError."""
         found = self._cleaned(number)
-        known = self._first and self._text.whole  # the sample was all there is
-        if number < _MAX_PASSES and not known:
+        before = self._decided
+        if self._body.escape.likely:
+            raise _AgainError(_Decided(escaped=True))
+        known = before.plan is None and self._text.whole  # the sample was all there is
+        if number < _MAX_PASSES + before.escaped and not known:
             revised = plans.from_survey(self._plan, self._survey, self._settings.wishes)
             if revised.reading != self._plan.reading:
-                raise _AgainError(revised)
+                raise _AgainError(replace(before, plan=revised))
         found.check(self._settings.max_rejected_percent)
         return found
 
     def _cleaned(self, number: int) -> Cleaned:
         """Reads, parses and writes everything."""
         settings, dialect, plan = self._settings, self._dialect, self._plan
+        body = self._body
         started = logged = time.monotonic()
-        body = Body(dialect, max_record_bytes=settings.max_record_bytes)
         parser = BlockParser(
             plan=plan,
             delimiter=dialect.separator,

@@ -36,10 +36,11 @@ _WORDS: Final = re.compile(r"\S*[^\W\d_]\S*")
 _COMMENTS: Final = ("#", "//", "%", "!")
 
 
-def detect(text: Text, *, show_values: bool = True) -> Dialect:
+def detect(text: Text, *, show_values: bool = True, escaped: bool = False) -> Dialect:
     """Decides the dialect from the sample. Raises StageError where there is no table in it.
 
-    `show_values`: whether remarks may show what the file holds.
+    `show_values`: whether remarks may show what the file holds. `escaped`: whether a backslash is
+    known to escape, because of rows after the sample.
     """
     look = _look(text)
     lines = io.StringIO(look, newline="").readlines()
@@ -49,7 +50,7 @@ def detect(text: Text, *, show_values: bool = True) -> Dialect:
     rest = "".join(lines[skipped:])
     rest = rest if rest.strip() else look
     grammar = sniff(_cut(rest, _SNIFF_CHARACTERS), delimiter=declared)
-    grammar = with_late_escape(rest, grammar)
+    grammar = replace(grammar, escape="\\") if escaped else with_late_escape(rest, grammar)
     rows = _rows(grammar, lines, skipped)
     named = _commented_header(lines[:skipped], comment, grammar, rows)
     if named is not None:
@@ -84,7 +85,7 @@ def detect(text: Text, *, show_values: bool = True) -> Dialect:
         preamble=tuple(before),
         comment=comment if skipped > bool(declared) + (named is not None) else "",
         remarks=(
-            *_file_remarks(text, grammar, declared, values=show_values),
+            *_file_remarks(text, grammar, declared, values=show_values, late_escape=escaped),
             *_structure_remarks(found, before, values=show_values),
         ),
     )
@@ -260,7 +261,7 @@ def _check(found: Structure, filled: Sequence[Row], *, whole: bool) -> None:
 
 
 def _file_remarks(
-    text: Text, grammar: Grammar, declared: str | None, *, values: bool
+    text: Text, grammar: Grammar, declared: str | None, *, values: bool, late_escape: bool
 ) -> list[Remark]:
     told: list[tuple[str, str, bool]] = []
     if text.guessed:
@@ -303,8 +304,14 @@ def _file_remarks(
             )
         )
     if grammar.escape:
+        late = "; the first rows do not show it, but later ones make sense only so"
         told.append(
-            ("escape", "a backslash takes the special meaning from the character after it", True)
+            (
+                "escape",
+                "a backslash takes the special meaning from the character after it"
+                + late * late_escape,
+                not late_escape,
+            )
         )
     if grammar.wrapped:
         told.append(

@@ -83,13 +83,17 @@ class Dialect:
         return self.canonical.delimiter
 
     @property
-    def header_bytes(self) -> bytes:
-        """The last header row as a record of a block; empty where there is none or it is too common
-        to look for.
+    def headers(self) -> tuple[bytes, ...]:
+        """The last header row as a record of a block, with quotes where it needs them, and with
+        quotes around all; none where there is none or it is too common to look for.
         """
         if not self.structure.header or self.structure.width < 2:
-            return b""
-        return self.written(self.structure.header[-1].cells[: self.structure.width]).rstrip(b"\n")
+            return ()
+        names = self.structure.header[-1].cells[: self.structure.width]
+        return tuple(
+            written(names, self.separator, all_quoted=all_quoted).rstrip(b"\n")
+            for all_quoted in (False, True)
+        )
 
     def written(self, cells: Sequence[str]) -> bytes:
         """A row as a record of a block."""

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from workloads.preprocess.records import MAX_RECORD_BYTES
@@ -78,9 +79,7 @@ class Grammar:
         elif len(self.delimiter) > 1:
             lines = (line.replace(self.delimiter, _INNER) for line in lines)
         if self.escape:
-            keep = re.compile(
-                rf"\\(?![\\\r\n{re.escape(self.quote + self._one)}])|\\(.)", re.DOTALL
-            )
+            keep = re.compile(rf"\\(?![\\\r\n{re.escape(self.quote + self.one)}])|\\(.)", re.DOTALL)
             lines = (keep.sub(_double, line) if "\\" in line else line for line in lines)
         return iter(lines)
 
@@ -90,7 +89,7 @@ class Grammar:
         """
         return csv.reader(
             self.lines(lines),
-            delimiter=self._one,
+            delimiter=self.one,
             quotechar=self.quote or None,
             quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
             escapechar=self.escape or None,
@@ -108,25 +107,23 @@ class Grammar:
             line = reader.line_num + 1  # type: ignore[attr-defined]  # typeshed's return type of csv.reader is private
 
     def trimmed(self, row: list[str]) -> list[str]:
-        """A row without what the csv module leaves at the ends of its cells."""
+        """A row without what the csv module leaves at the ends of its cells, and with the
+        delimiters inside of quotes as they were.
+        """
+        if self.one == _INNER != self.delimiter:
+            row = [cell.replace(_INNER, self.delimiter) for cell in row]
         return [cell.rstrip(" ") for cell in row] if self.blanks else row
 
     def odd(self, record: str) -> bool:
-        """Whether a quoted field of a record goes on after the quote that closes it, or is never
-        closed.
+        """Whether a quoted field of a record goes on after the quote that closes it, is never
+        closed, or has blanks before it that are no part of this grammar.
         """
         if not self.quote or self.quote not in record:
             return False
-        quote, delimiter = re.escape(self.quote), re.escape(self._one)
-        text = "".join(self.lines(io.StringIO(record, newline=""))).rstrip("\r\n")
-        blanks = " *" if self.blanks else ""
-        quoted = (
-            rf"{quote}(?:[^{quote}\\]|{quote}{quote}|\\.)*{quote}"
-            if self.escape
-            else rf"{quote}(?:[^{quote}]|{quote}{quote})*{quote}"
-        )
-        field = rf"{blanks}(?:{quoted}{blanks}|(?!{quote})[^{delimiter}]*)"
-        return re.fullmatch(rf"{field}(?:{delimiter}{field})*", text, re.DOTALL) is None
+        if self.wrapped or len(self.delimiter) != 1:
+            record = "".join(self.lines(io.StringIO(record, newline="")))
+        text = record.rstrip("\r\n")
+        return _well_quoted(self).fullmatch(text) is None
 
     def loose(self, line: str) -> list[str] | None:
         """The cells of one line whose quotes are not doubled inside of quoted fields; None where
@@ -136,7 +133,7 @@ class Grammar:
         """
         if not self.quote or self.escape:
             return None
-        quote, delimiter = re.escape(self.quote), re.escape(self._one)
+        quote, delimiter = re.escape(self.quote), re.escape(self.one)
         field = re.compile(
             rf"[ ]*{quote}(.*?){quote}[ ]*(?={delimiter}|$)|([^{delimiter}]*)", re.DOTALL
         )
@@ -150,13 +147,13 @@ class Grammar:
             cells.append(found[2] if inner is None else inner.replace(self.quote * 2, self.quote))
             place = found.end()
             if place == len(text):
-                return cells
-            if text[place] != self._one:
+                return self.trimmed(cells)
+            if text[place] != self.one:
                 return None
             place += 1
 
     @property
-    def _one(self) -> str:
+    def one(self) -> str:
         """The delimiter as one character."""
         if self.delimiter == BLANKS:
             return "\t"
@@ -177,6 +174,23 @@ class Grammar:
         parts = body.split(self.quote)
         parts[::2] = [_RUN.sub("\t", part) for part in parts[::2]]
         return self.quote.join(parts) + end
+
+
+@cache
+def _well_quoted(grammar: Grammar) -> re.Pattern[str]:
+    """A record whose quotes enclose whole fields."""
+    quote, delimiter = re.escape(grammar.quote), re.escape(grammar.one)
+    # what is enclosed is never given back, so that a long record costs no stack
+    quoted = (
+        rf"{quote}(?:[^{quote}\\]++|{quote}{quote}|\\.)*+{quote}"
+        if grammar.escape
+        else rf"{quote}(?:[^{quote}]++|{quote}{quote})*+{quote}"
+    )
+    bare = rf"(?:[^{delimiter}\\]++|\\(?:.|\Z))*+" if grammar.escape else rf"[^{delimiter}]*+"
+    blanks = " *+" if grammar.blanks else ""
+    before = "" if grammar.blanks or grammar.one == " " else " *"
+    field = rf"{blanks}(?:{quoted}{blanks}|(?!{before}{quote}){bare})"
+    return re.compile(rf"{field}(?:{delimiter}{field})*+", re.DOTALL)
 
 
 def _double(found: re.Match[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
 from typing import Final
 
 from workloads.records import Remark
@@ -26,9 +25,24 @@ _TOLD: Final = (
         "quote",
         "odd-quotes",
         (
-            "in {rows} quotes are not as in the rest of the file; each was read so that the row"
-            " fits the columns"
+            "in {rows} quotes are not as in the rest of the file, first in line {first}; each was"
+            " read so that the row fits the columns"
         ),
+        False,
+    ),
+    (
+        "apostrophes",
+        "apostrophes",
+        (
+            "in {rows}, first in line {first}, fields stand in apostrophes; these were read as"
+            " part of the text, because they do not enclose fields in the rest of the file"
+        ),
+        False,
+    ),
+    (
+        "mark",
+        "marks-within",
+        "{rows} began with a byte order mark, as where files were joined; it was left out",
         False,
     ),
     (
@@ -50,20 +64,24 @@ class Oddities:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._first: dict[str, int] = {}
 
-    def count(self, what: Mapping[str, int]) -> None:
-        """Adds rows by what was odd in them, by the first words of `_TOLD`."""
+    def count(self, what: str, times: int = 1, *, line: int = 0) -> None:
+        """Adds rows by what was odd in them, one of the first words of `_TOLD`; `line` is where the
+        first of them begins, if it is to be told.
+        """
         with self._lock:
-            self._counts.update(what)
+            self._counts[what] += times
+            self._first[what] = min(line, self._first.get(what, line))
 
     def remarks(self, second_table: int | None) -> list[Remark]:
         """One remark for each kind that was met; `second_table` is the line where another table
         begins.
         """
         told = [
-            (code, says.format(rows=_rows(self._counts[what])), sure)
+            (code, says.format(rows=_rows(count), first=f"{self._first[what]:,}"), sure)
             for what, code, says, sure in _TOLD
-            if self._counts[what]
+            if (count := self._counts[what])
         ]
         if second_table is not None:
             sentence = (

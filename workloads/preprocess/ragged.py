@@ -102,7 +102,7 @@ class RaggedRule:
         makes no sense either.
         """
         body = line.rstrip("\r\n")
-        loose = self._grammar.loose(body)
+        loose = self.loose(body)
         if loose is not None and self._fits_but_for_quotes(loose):
             return loose, "quote"
         literal = self._only(
@@ -113,6 +113,13 @@ class RaggedRule:
             ]
         )
         return None if literal is None else (literal, "quote")
+
+    def loose(self, line: str) -> list[str] | None:
+        """The row of a line in which a quote closes a field only where that ends; None where it is
+        not as wide as the table.
+        """
+        cells = self._grammar.loose(line)
+        return cells if cells is not None and len(cells) == self._width else None
 
     def otherwise_written(self, line: str) -> tuple[list[str], Mended] | None:
         """A row from a single line that is written with another quote or delimiter than the rest;

@@ -14,7 +14,7 @@ one by one.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -26,9 +26,12 @@ Offsets: TypeAlias = NDArray[np.int64]
 QUOTE: Final = ord('"')
 _LF: Final = ord("\n")
 _CR: Final = ord("\r")
+_BLANK: Final = ord(" ")
 MAX_RECORD_BYTES: Final = 16 << 20
 RAW_BYTES: Final = 4096
 """Bytes of a rejected row that are kept."""
+UNCLOSED_BYTES: Final = 64 << 10
+"""Bytes from which it is judged what an unclosed quote means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ class Block:
     first_line: int
     """Physical line on which the data begins."""
     odd: Offsets = field(default_factory=lambda: np.empty(0, np.int64))
-    """Quotes that close a field although text follows them: the records that hold them may be meant
-    otherwise.
+    """Quotes that close a field although text follows them, or would open one but for blanks before
+    them; beginnings of rewritten records with such ones. They may be meant otherwise.
     """
     lines: Offsets | None = None
     """The physical line of each record that is not blank, where they do not follow from the data:
@@ -64,6 +67,8 @@ class Block:
     """The text of rewritten records as it stands in the file, by where they begin in the data."""
     lengths: Offsets | None = None
     """Lengths of the physical lines with their ends, where they were measured."""
+    ordinary: Offsets | None = None
+    """Quotes that neither open nor close a field, where they were looked for."""
 
     def spans(self, delimiter: int) -> tuple[Offsets, Offsets, Offsets]:
         """Beginning, end and physical line of every record that is not blank."""
@@ -104,21 +109,23 @@ def line_ends(data: bytes, *, final: bool) -> Offsets:
     return np.flatnonzero((codes == _LF) | ((codes == _CR) & (following != _LF))) + 1
 
 
-def _effective_quotes(data: bytes, delimiter: int) -> tuple[Offsets, Offsets]:
-    """Offsets of the quotes that open or close a field, without ordinary ones; and of those of them
-    after which the field goes on.
+def effective_quotes(
+    data: bytes, breaks: NDArray[np.bool_], quote: int = QUOTE
+) -> tuple[Offsets, Offsets, Offsets]:
+    """Offsets of the quotes that open or close a field of whole records; of the ordinary ones,
+    which do not; and of the odd ones: after them a field goes on, or only blanks stand before them.
+
+    `breaks`: by byte, whether a field ends before it: the delimiter's and those of line ends.
     """
     codes = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(codes == QUOTE)
+    quotes = np.flatnonzero(codes == quote)
     if not len(quotes):
-        return quotes, quotes
-    breaks = np.zeros(256, bool)
-    breaks[[delimiter, _LF, _CR]] = True
+        return quotes, quotes, quotes
     before = np.where(quotes > 0, codes[quotes - 1], _LF)
     after = np.where(quotes < len(codes) - 1, codes[np.minimum(quotes + 1, len(codes) - 1)], _LF)
     starts_field = breaks[before]
-    can_open = starts_field | (before == QUOTE)  # the second of two: reopens what the first closed
-    can_close = breaks[after] | (after == QUOTE)
+    can_open = starts_field | (before == quote)  # the second of two: reopens what the first closed
+    can_close = breaks[after] | (after == quote)
     even = np.zeros(len(quotes), bool)
     even[::2] = True
     # where a run of alternating open and close breaks, by whether the run begins at an even or an
@@ -128,7 +135,7 @@ def _effective_quotes(data: bytes, delimiter: int) -> tuple[Offsets, Offsets]:
         np.flatnonzero(np.where(even, ~can_close, ~can_open)).tolist(),
     ]
     if not broken[0]:
-        return quotes, quotes[:0]
+        return quotes, quotes[:0], quotes[:0]
 
     literal: list[int] = []
     odd: list[int] = []
@@ -136,6 +143,8 @@ def _effective_quotes(data: bytes, delimiter: int) -> tuple[Offsets, Offsets]:
     while run < len(quotes):
         if not starts_field[run]:
             literal.append(run)
+            if before[run] == _BLANK and _after_blanks(data, int(quotes[run]), breaks):
+                odd.append(run)
             run += 1
             continue
         exceptions = broken[run % 2]
@@ -145,10 +154,19 @@ def _effective_quotes(data: bytes, delimiter: int) -> tuple[Offsets, Offsets]:
         exception = exceptions[place]
         if (exception - run) % 2 == 0:
             literal.append(exception)  # outside and not at the beginning of a field
+            if before[exception] == _BLANK and _after_blanks(data, int(quotes[exception]), breaks):
+                odd.append(exception)
         else:
             odd.append(exception)  # closes the field, and text follows
         run = exception + 1  # outside again either way
-    return np.delete(quotes, literal), quotes[odd]
+    return np.delete(quotes, literal), quotes[literal], quotes[odd]
+
+
+def _after_blanks(data: bytes, place: int, breaks: NDArray[np.bool_]) -> bool:
+    """Whether a field holds nothing but blanks before a place."""
+    while place and data[place - 1] == _BLANK:
+        place -= 1
+    return not place or bool(breaks[data[place - 1]])
 
 
 def record_ends(data: bytes, delimiter: int, *, final: bool) -> Offsets:
@@ -163,17 +181,19 @@ def record_ends(data: bytes, delimiter: int, *, final: bool) -> Offsets:
 
 def _record_ends(
     data: bytes, ends: Offsets, delimiter: int, *, final: bool
-) -> tuple[Offsets, Offsets]:
-    """Record ends as above, and the quotes that close a field although text follows."""
+) -> tuple[Offsets, Offsets, Offsets]:
+    """Record ends as above, the ordinary quotes, and the odd ones."""
     inside_at_end = False
-    odd = np.empty(0, np.int64)
+    ordinary = odd = np.empty(0, np.int64)
     if QUOTE in data:
-        quotes, odd = _effective_quotes(data, delimiter)
+        breaks = np.zeros(256, bool)
+        breaks[[delimiter, _LF, _CR]] = True
+        quotes, ordinary, odd = effective_quotes(data, breaks)
         ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
         inside_at_end = len(quotes) % 2 == 1
     if final and not inside_at_end and data and (not len(ends) or ends[-1] != len(data)):
         ends = np.append(ends, len(data))
-    return ends, odd
+    return ends, ordinary, odd
 
 
 def blocks(
@@ -182,9 +202,11 @@ def blocks(
     *,
     max_record_bytes: int = MAX_RECORD_BYTES,
     first_line: int = 1,
+    on_unclosed: Callable[[bytes], None] = lambda _beginning: None,
 ) -> Iterator[Block | Reject]:
     """Cuts text into blocks of whole records, in file order, whatever the sizes of the pieces;
-    `first_line` is where they begin.
+    `first_line` is where they begin. `on_unclosed` is told how a text begins in which a quote is
+    not closed.
 
     Of a record that is longer than `max_record_bytes`, or whose quote is never closed, the first
     line is rejected, and reading goes on with the next line. Memory: about `max_record_bytes` and
@@ -199,12 +221,16 @@ def blocks(
         data, carry = carry + piece, b""
         while data:
             lines = line_ends(data, final=not more)
-            records, odd = _record_ends(data, lines, delimiter, final=not more)
+            records, ordinary, odd = _record_ends(data, lines, delimiter, final=not more)
             good, too_long = _within_limit(records, len(data), max_record_bytes)
             if good:
                 count = int(np.searchsorted(lines, good, side="right"))
                 yield Block(
-                    data[:good], line, odd[odd < good], lengths=np.diff(lines[:count], prepend=0)
+                    data[:good],
+                    line,
+                    odd[odd < good],
+                    lengths=np.diff(lines[:count], prepend=0),
+                    ordinary=ordinary[ordinary < good],
                 )
                 line += count
                 data = data[good:]
@@ -213,6 +239,7 @@ def blocks(
             if more and not too_long:
                 carry = data
                 break
+            on_unclosed(data[:UNCLOSED_BYTES])
             lost, data, more = _first_line(data, pieces, more=more)
             yield _unreadable(lost, line, max_record_bytes, too_long=too_long)
             line += 1

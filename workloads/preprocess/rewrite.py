@@ -7,14 +7,21 @@ from __future__ import annotations
 import csv
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from workloads.preprocess.grammar import Grammar
-from workloads.preprocess.records import MAX_RECORD_BYTES, Block, Reject, line_ends, raw_text
+from workloads.preprocess.records import (
+    MAX_RECORD_BYTES,
+    UNCLOSED_BYTES,
+    Block,
+    Reject,
+    line_ends,
+    raw_text,
+)
 
 _BLOCK_BYTES: Final = 2 << 20
 _MOST_LINES: Final = 10_000
@@ -29,27 +36,42 @@ class Source:
     cells: list[str]
     raw: bytes
     """The record as it stands in the file."""
+    odd: bool = False
+    """Whether its quotes are: see `Block.odd`."""
 
 
-def written(cells: Iterable[str], delimiter: str) -> bytes:
-    """A row as one record with quotes where it needs them; what was not valid UTF-8 still is
+def written(cells: Iterable[str], delimiter: str, *, all_quoted: bool = False) -> bytes:
+    """A row as one record, else with quotes where it needs them; what was not valid UTF-8 still is
     not.
     """
     target = io.StringIO(newline="")
-    csv.writer(target, delimiter=delimiter, lineterminator="\n").writerow(cells)
+    csv.writer(
+        target,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_ALL if all_quoted else csv.QUOTE_MINIMAL,
+        lineterminator="\n",
+    ).writerow(cells)
     return target.getvalue().encode(errors="surrogateescape")
 
 
 def as_block(rows: Iterable[Source], delimiter: str) -> Block:
     """A block of rows, which remembers how they stand in the file."""
-    parts, lines, raws, size = [], [], {}, 0
+    parts, lines, raws, odd, size = [], [], {}, [], 0
     for row in rows:
+        if row.odd:
+            odd.append(size)
         record = written(row.cells, delimiter)
         parts.append(record)
         lines.append(row.line)
         raws[size] = row.raw
         size += len(record)
-    return Block(b"".join(parts), lines[0], lines=np.array(lines, np.int64), raws=raws)
+    return Block(
+        b"".join(parts),
+        lines[0],
+        np.array(odd, np.int64),
+        lines=np.array(lines, np.int64),
+        raws=raws,
+    )
 
 
 def from_line(pieces: Iterator[bytes], line: int) -> Iterator[bytes]:
@@ -76,7 +98,10 @@ class Rewriter:
     Args:
         grammar: of the file.
         canonical: of what is written.
+        width: columns of the table.
+        spare: empty fields after them, which are left out.
         first_line: physical line on which the text begins.
+        on_unclosed: is told how a text begins in which a quote is not closed where a field ends.
         max_record_bytes: longest record.
     """
 
@@ -85,12 +110,17 @@ class Rewriter:
         grammar: Grammar,
         canonical: Grammar,
         *,
+        width: int,
+        spare: int,
         first_line: int,
+        on_unclosed: Callable[[bytes], None],
         max_record_bytes: int = MAX_RECORD_BYTES,
     ) -> None:
         self._grammar = grammar
         self._delimiter = canonical.delimiter
         self._line = first_line
+        self._width, self._spare = width, spare
+        self._on_unclosed = on_unclosed
         self._limit = max_record_bytes
 
     def parts(self, pieces: Iterator[bytes]) -> Iterator[Block | Reject]:
@@ -106,15 +136,18 @@ class Rewriter:
             try:
                 for cells in reader:
                     raw = lines.take()
-                    if (lines.ended or len(raw) > 1) and self._grammar.odd("".join(raw)):
+                    joined = "".join(raw)
+                    odd = self._grammar.odd(joined)
+                    text = joined.encode(errors="surrogateescape")
+                    if odd and (lines.ended or len(raw) > 1):
+                        self._on_unclosed(text[:UNCLOSED_BYTES])
                         failed = (
                             "before the end of the file" if lines.ended else "where a field ends"
                         )
                         lines.give_back(raw)
                         break
                     if cells:
-                        text = "".join(raw).encode(errors="surrogateescape")
-                        waiting.append(Source(self._line, self._grammar.trimmed(cells), text))
+                        waiting.append(Source(self._line, self._row(cells), text, odd))
                         size += len(text)
                     self._line += len(raw)
                     if size > _BLOCK_BYTES:
@@ -132,6 +165,12 @@ class Rewriter:
             detail = f"a quote that opens in this line is not closed {failed}"
             yield Reject(self._line, "quote never closed", detail, raw_text(first))
             self._line += 1
+
+    def _row(self, cells: list[str]) -> list[str]:
+        cells = self._grammar.trimmed(cells)
+        surplus = len(cells) - self._width
+        spare = 0 < surplus <= self._spare and not any(cells[self._width :])
+        return cells[: self._width] if spare else cells
 
 
 class _EndlessRecordError(Exception):

@@ -196,8 +196,10 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
     variants = [plain]
     opening, closing = at_ends('"')
     apostrophes = at_ends("'")
-    if min(apostrophes) > max(1, 0.8 * max(apostrophes)) and min(apostrophes) > min(
-        opening, closing
+    escaped_only = "\\'" in text and min(apostrophes) > max(opening, closing)
+    if escaped_only or (
+        min(apostrophes) > max(1, 0.8 * max(apostrophes))
+        and min(apostrophes) > min(opening, closing)
     ):
         variants = [replace(plain, quote="'")]
     elif opening >= _NO_QUOTES and not closing:

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from workloads.preprocess.clean import Cleaned, Settings, clean
+from workloads.preprocess.clean import Cleaned, Progress, Settings, clean
 from workloads.preprocess.plan import Wishes
 
 
@@ -74,12 +74,18 @@ class Memory:
         yield self
 
 
-def run(data: bytes, *, wishes: Wishes | None = None, **settings: Any) -> Outcome:
+def run(
+    data: bytes,
+    *,
+    wishes: Wishes | None = None,
+    progress: Progress = lambda _kept, _rejected: None,
+    **settings: Any,
+) -> Outcome:
     memory = Memory()
     all_settings = Settings(
         **{"max_rejected_percent": 100, "wishes": wishes or Wishes(), **settings}
     )
-    cleaned = clean(lambda: io.BytesIO(data), memory, all_settings)
+    cleaned = clean(lambda: io.BytesIO(data), memory, all_settings, progress=progress)
     return Outcome(
         cleaned,
         memory.table.getvalue(),
