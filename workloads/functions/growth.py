@@ -15,6 +15,7 @@ of the same job is told from the failure of the next one.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -35,6 +36,9 @@ _REASON: Final = "OutOfMemoryError"
 """How ECS's reason begins (ECS developer guide, "Stopped tasks error messages")."""
 _MOST_NODES: Final = 1000
 """AWS Batch user guide, service quotas."""
+_PATIENCE_SECONDS: Final = 20.0
+"""How long an event waits for the submit function to note the job that it is of."""
+_POLL_SECONDS: Final = 0.2
 _STEPS: Final = {"*": [forms.WHOLE]}
 _UNDER_WAY: Final = {
     "upload": {
@@ -72,7 +76,8 @@ def begin_again(
         job_id: of the job whose event this is; an array begins again when all of it has ended.
 
     Returns what the handler returns, or None where the failure ends the run: another cause, no more
-    steps, or a job that the state item does not name, as one that was submitted by hand.
+    steps, or a job that the state item does not name, as one that was submitted by hand. Raises
+    SubmissionUnderWayError.
     """
     item, own = states.get(run), arrays.parent_id(job_id) or job_id
     before = item.get("killed") or []
@@ -80,11 +85,9 @@ def begin_again(
         log("run begins again already", run_id=run.run_id, job_id=job_id)
         return {"outcome": "begins again", "run_id": run.run_id}
     more = steps(stage)[sum(each["stage"] == stage for each in before) :]
-    if (
-        not more
-        or own != (item.get("jobs") or {}).get(stage)
-        or not _killed_for_memory(detail, own)
-    ):
+    if not more or not _killed_for_memory(detail, own):
+        return None
+    if own != _named(states, run, stage):
         return None
     if own != job_id:
         log("shard killed for its memory", run_id=run.run_id, job_id=job_id)
@@ -93,6 +96,33 @@ def begin_again(
     asking.ask(item["upload"], killed={"stage": stage, "job_id": own})
     log("run begins again with more memory", run_id=run.run_id, stage=stage, memory_mib=more[0])
     return {"outcome": "begins again", "run_id": run.run_id, "memory_mib": more[0]}
+
+
+class SubmissionUnderWayError(RuntimeError):
+    """A job has failed before the invocation that submitted it has noted it: the event has to be
+    delivered again in case it never does.
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(
+            f"run {run.run_id}: another invocation submits its jobs and has not noted all of them;"
+            " the event has to be delivered again"
+        )
+
+
+def _named(states: RunStates, run: Run, stage: Stage | None) -> str | None:
+    """The job of a stage by the state item; None where it has none. A job may fail while those
+    after it are submitted. Raises SubmissionUnderWayError.
+    """
+    began = time.monotonic()
+    while True:
+        item = states.get(run)
+        found = (item.get("jobs") or {}).get(stage)
+        if found is not None or item.get("state") != "CLAIMED":
+            return found
+        if time.monotonic() - began >= _PATIENCE_SECONDS:
+            raise SubmissionUnderWayError(run)
+        time.sleep(_POLL_SECONDS)
 
 
 def _killed_for_memory(detail: Mapping[str, Any], job_id: str) -> bool:

@@ -104,6 +104,31 @@ def test_other_failures_end_the_run(
     assert len(world.messages) == 1
 
 
+@pytest.mark.parametrize(("noted", "outcome"), [("job-1", "begins again"), ("another", "failed")])
+def test_a_job_may_be_killed_before_the_submit_function_has_noted_it(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, noted: str, outcome: str
+) -> None:
+    note(state="CLAIMED", jobs={})
+    monkeypatch.setattr(
+        "workloads.functions.growth.time.sleep", lambda _: note(jobs={"preprocess": noted})
+    )
+    assert notify.handler(event(OUT_OF_MEMORY), None)["outcome"] == outcome
+    assert [each["killed"]["job_id"] for each in functions.asked] == (
+        ["job-1"] if noted == "job-1" else []
+    )
+
+
+def test_where_it_is_never_noted_the_event_comes_again(
+    functions: Functions, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(state="CLAIMED", jobs={})
+    monkeypatch.setattr(growth, "_PATIENCE_SECONDS", 0.0)
+    with pytest.raises(growth.SubmissionUnderWayError, match="has to be delivered again"):
+        notify.handler(event(OUT_OF_MEMORY), None)
+    assert states().get(RUN)["state"] == "CLAIMED"
+    assert (functions.asked, world.messages) == ([], [])
+
+
 def test_a_second_event_of_a_killed_job_changes_nothing(functions: Functions, world: Any) -> None:
     note(
         killed=[{"stage": "preprocess", "job_id": "job-1", "memory_mib": 2048}],

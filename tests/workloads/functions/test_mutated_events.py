@@ -44,6 +44,7 @@ from workloads.functions import (
     daily,
     ending,
     forms,
+    growth,
     guard,
     measure,
     notification_log,
@@ -77,6 +78,7 @@ NASTY: tuple[Any, ...] = (
 OURS = (
     ContractError,
     slack.SlackError,
+    growth.SubmissionUnderWayError,
     state_items.NotificationLeasedError,
     notification_log.NotificationLeasedError,
 )
@@ -163,6 +165,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setattr(boto3, "resource", lambda *_, **__: services)
     monkeypatch.setattr(slack, "post", lambda _url, message: json.dumps(message.payload()).encode())
     monkeypatch.setattr(ending, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(growth, "_PATIENCE_SECONDS", 0.0)
     by_stage = dict.fromkeys(contract.STAGES, QUEUE)
     day = {
         "file_by": "06:00",
