@@ -82,7 +82,7 @@ def of_summary(run: Run, summary: dict[str, Any], *, show_values: bool) -> Itera
             "missing": column["missing"],
             "missing_share": column["missing_share"],
         }
-        if column["kind"] == "number":
+        if "count" in column:  # numbers that are only kept, as identifiers are, have no statistics
             item |= {name: column[name] for name in _STATISTICS}
             item |= {
                 "quantiles": {p: q["value"] for p, q in column["quantiles"].items()},

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.workloads.postprocess import finished_analysis as fa
 from tests.workloads.postprocess.conftest import strict
+from workloads.contract import Run
 from workloads.postprocess import findings, items
 from workloads.runtime.errors import StageError
 
@@ -41,6 +42,22 @@ def test_numbers_at_the_ends_of_dynamodb():
         None,
         None,
     ]
+
+
+def test_numbers_that_are_only_kept_have_an_item_without_statistics():
+    kept = {
+        **{"name": "id", "source_name": "ID", "kind": "number", "type": "int64", "use": "keep"},
+        **{"missing": 0, "missing_share": 0.0},
+    }
+    run = {"usd": None, "compute_seconds": None, "elapsed_seconds": 1.0, "stages": []}
+    nothing: dict[str, Any] = {"table": {}, "drift": {}, "anomalies": None, "remarks": []}
+    summary = {
+        **{"name": "t", "columns": [kept], "run": run, "notable": [], "digest": "d"},
+        **{**nothing, "nothing_to_compare": ""},
+    }
+    column, _ = items.of_summary(Run("20260131-sales-0123456789ab"), summary, show_values=True)
+    assert (column["column"], column["kind"], column["missing"]) == ("id", "number", 0)
+    assert "mean" not in column
 
 
 def test_what_dynamodb_leaves_unprocessed_is_sent_again(world, monkeypatch):
