@@ -1,5 +1,4 @@
-"""Signatures of AWS calls, seen from the server: what a request claims, and whether its sender had
-the secret.
+"""Signatures of AWS calls, seen from the server: what is claimed, and whether by the secret.
 
 Rules: IAM User Guide, "AWS Signature Version 4 for API requests"; Amazon S3 API Reference,
 "Authenticating Requests" (header, query string, Signature Version 2).
@@ -178,7 +177,7 @@ def is_policy_signed_by(policy: str, found: Claim, secret: str) -> bool:
     if found.version == 2:
         proof = base64.b64encode(hmac.digest(secret.encode(), text, "sha1")).decode()
     else:
-        proof = hmac.digest(signing_key(secret, found), text, "sha256").hex()
+        proof = hmac.digest(signing_key(secret, found.scope), text, "sha256").hex()
     return hmac.compare_digest(proof.encode(), found.signature.encode())
 
 
@@ -253,15 +252,11 @@ def _version_four(
     )
 
 
-def signing_key(secret: str, found: Claim) -> bytes:
-    """The key that version 4 derives from a secret for one day, region and service."""
-    return _signing_key(secret, found.date, found.region, found.service)
-
-
 @functools.lru_cache(maxsize=256)
-def _signing_key(secret: str, *scope: str) -> bytes:
+def signing_key(secret: str, scope: str) -> bytes:
+    """The key that version 4 derives from a secret for one day, region and service."""
     key = f"AWS4{secret}".encode()
-    for part in (*scope, "aws4_request"):
+    for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
 
@@ -285,7 +280,7 @@ def is_signed_by(request: Request, found: Claim, secret: str, payload_hash: str)
         return any(hmac.compare_digest(proof, found.signature) for proof in proofs)
     if "host" not in found.signed_headers:
         return False
-    key = signing_key(secret, found)
+    key = signing_key(secret, found.scope)
     for path in _paths(request.path, found.service):
         canonical = "\n".join(
             [

@@ -165,7 +165,7 @@ def chunked(claim: Claim, secret: str, chunks: list[bytes], *, forged: int = -1)
     """A body in signed chunks, written by hand from the S3 API Reference."""
     import hmac
 
-    key, previous, text = signing_key(secret, claim), claim.signature, b""
+    key, previous, text = signing_key(secret, claim.scope), claim.signature, b""
     for number, chunk in enumerate([*chunks, b""]):
         hashes = f"{hashlib.sha256().hexdigest()}\n{hashlib.sha256(chunk).hexdigest()}"
         lines = f"AWS4-HMAC-SHA256-PAYLOAD\n{claim.signed_at:%Y%m%dT%H%M%SZ}\n{claim.scope}\n{previous}\n{hashes}"

@@ -26,7 +26,7 @@ from workloads.contract import STAGES, ContractError, Run, Stage, Upload
 from workloads.formats import now
 from workloads.functions import arrays, asking, clients, forms, slack
 from workloads.functions.log import log
-from workloads.functions.state_items import CLAIMED, Claim, attempt_of
+from workloads.functions.state_items import CLAIMED, Claim, SubmissionUnderWayError, attempt_of
 from workloads.functions.states import RunStates
 from workloads.functions.webhook import tell
 from workloads.runtime.quoting import quoted
@@ -85,9 +85,7 @@ def begin_again(
         log("run begins again already", run_id=run.run_id, job_id=job_id)
         return {"outcome": "begins again", "run_id": run.run_id}
     more = steps(stage)[sum(each["stage"] == stage for each in before) :]
-    if not more or not _killed_for_memory(detail, own):
-        return None
-    if own != _named(states, run, stage):
+    if not more or not _killed_for_memory(detail, own) or own != _named(states, run, item, stage):
         return None
     if own != job_id:
         log("shard killed for its memory", run_id=run.run_id, job_id=job_id)
@@ -98,31 +96,19 @@ def begin_again(
     return {"outcome": "begins again", "run_id": run.run_id, "memory_mib": more[0]}
 
 
-class SubmissionUnderWayError(RuntimeError):
-    """A job has failed before the invocation that submitted it has noted it: the event has to be
-    delivered again in case it never does.
-    """
-
-    def __init__(self, run: Run) -> None:
-        super().__init__(
-            f"run {run.run_id}: another invocation submits its jobs and has not noted all of them;"
-            " the event has to be delivered again"
-        )
-
-
-def _named(states: RunStates, run: Run, stage: Stage | None) -> str | None:
-    """The job of a stage by the state item; None where it has none. A job may fail while those
-    after it are submitted. Raises SubmissionUnderWayError.
+def _named(states: RunStates, run: Run, item: Mapping[str, Any], stage: Stage | None) -> str | None:
+    """The job of a stage by the state item, which was read before; None where it has none. A job
+    may fail while those after it are submitted. Raises SubmissionUnderWayError.
     """
     began = time.monotonic()
     while True:
-        item = states.get(run)
-        found = (item.get("jobs") or {}).get(stage)
+        found: str | None = (item.get("jobs") or {}).get(stage)
         if found is not None or item.get("state") != "CLAIMED":
             return found
         if time.monotonic() - began >= _PATIENCE_SECONDS:
             raise SubmissionUnderWayError(run)
         time.sleep(_POLL_SECONDS)
+        item = states.get(run)
 
 
 def _killed_for_memory(detail: Mapping[str, Any], job_id: str) -> bool:

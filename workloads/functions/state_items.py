@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from workloads.contract import Run, RunState, Stage, Upload
 from workloads.functions import forms
@@ -92,16 +92,30 @@ class ClaimLostError(RuntimeError):
     """
 
 
-class NotificationLeasedError(RuntimeError):
-    """Another invocation has the right to tell, and has not done it yet: the event has to be
-    delivered again in case it never does.
+class UnfinishedError(RuntimeError):
+    """What another invocation does for the run is not done yet: the event has to be delivered again
+    in case it never is.
     """
+
+    doing: ClassVar[str]
 
     def __init__(self, run: Run) -> None:
         super().__init__(
-            f"run {run.run_id}: another invocation is telling Slack and has not finished; the event"
-            " has to be delivered again"
+            f"run {run.run_id}: another invocation {self.doing}; the event has to be delivered"
+            " again"
         )
+
+
+class NotificationLeasedError(UnfinishedError):
+    """Another invocation has the right to tell."""
+
+    doing = "is telling Slack and has not finished"
+
+
+class SubmissionUnderWayError(UnfinishedError):
+    """A job has failed before the invocation that submitted it has noted it."""
+
+    doing = "submits its jobs and has not noted all of them"
 
 
 def new_item(run: Run, upload: Upload, state: RunState, now_ms: int) -> dict[str, Any]:

@@ -179,7 +179,7 @@ class _Chunks:
                     "a payload in signed chunks needs an Authorization header of Signature"
                     " Version 4",
                 )
-            self._key = signing_key(call.secret, claim)
+            self._key = signing_key(call.secret, claim.scope)
             self._prefix = f"{claim.signed_at:%Y%m%dT%H%M%SZ}\n{claim.scope}"
             self._previous = claim.signature
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.workloads.functions.failed_jobs import RUN, attempt, claim, event, states
 from workloads.contract import ContractError
-from workloads.functions import clients, growth, notify
+from workloads.functions import clients, growth, notify, state_items
 from workloads.variables import ENV_MEMORY_GROWTH, ENV_SUBMIT_FUNCTION
 
 OUT_OF_MEMORY = attempt(137, "OutOfMemoryError: Container killed due to memory usage")
@@ -123,7 +123,7 @@ def test_where_it_is_never_noted_the_event_comes_again(
 ) -> None:
     note(state="CLAIMED", jobs={})
     monkeypatch.setattr(growth, "_PATIENCE_SECONDS", 0.0)
-    with pytest.raises(growth.SubmissionUnderWayError, match="has to be delivered again"):
+    with pytest.raises(state_items.SubmissionUnderWayError, match="has to be delivered again"):
         notify.handler(event(OUT_OF_MEMORY), None)
     assert states().get(RUN)["state"] == "CLAIMED"
     assert (functions.asked, world.messages) == ([], [])

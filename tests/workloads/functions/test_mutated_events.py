@@ -78,7 +78,7 @@ NASTY: tuple[Any, ...] = (
 OURS = (
     ContractError,
     slack.SlackError,
-    growth.SubmissionUnderWayError,
+    state_items.SubmissionUnderWayError,
     state_items.NotificationLeasedError,
     notification_log.NotificationLeasedError,
 )

@@ -46,14 +46,29 @@ def test_numbers_at_the_ends_of_dynamodb():
 
 def test_numbers_that_are_only_kept_have_an_item_without_statistics():
     kept = {
-        **{"name": "id", "source_name": "ID", "kind": "number", "type": "int64", "use": "keep"},
-        **{"missing": 0, "missing_share": 0.0},
+        "name": "id",
+        "source_name": "ID",
+        "kind": "number",
+        "type": "int64",
+        "use": "keep",
+        "missing": 0,
+        "missing_share": 0.0,
     }
-    run = {"usd": None, "compute_seconds": None, "elapsed_seconds": 1.0, "stages": []}
+    run: dict[str, Any] = {
+        "usd": None,
+        "compute_seconds": None,
+        "elapsed_seconds": 1.0,
+        "stages": [],
+    }
     nothing: dict[str, Any] = {"table": {}, "drift": {}, "anomalies": None, "remarks": []}
     summary = {
-        **{"name": "t", "columns": [kept], "run": run, "notable": [], "digest": "d"},
-        **{**nothing, "nothing_to_compare": ""},
+        "name": "t",
+        "columns": [kept],
+        "run": run,
+        "notable": [],
+        "digest": "d",
+        **nothing,
+        "nothing_to_compare": "",
     }
     column, _ = items.of_summary(Run("20260131-sales-0123456789ab"), summary, show_values=True)
     assert (column["column"], column["kind"], column["missing"]) == ("id", "number", 0)
