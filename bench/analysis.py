@@ -30,6 +30,7 @@ from workloads.analysis.knn.block import Block
 from workloads.analysis.knn.full import all_pairs, finish
 from workloads.analysis.knn.pairs_numpy import NumpyPairs
 from workloads.analysis.knn.top import top_rows
+from workloads.analysis.profile import compiled
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode
@@ -150,6 +151,10 @@ def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
             sketch=backend.counted(),
         )
 
+    def expressions() -> None:
+        with mock.patch.object(compiled, "passes", return_value=None):
+            ours()
+
     def moments() -> None:
         with mock.patch.object(PrefixCounts, "add"):
             ours()
@@ -158,6 +163,7 @@ def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
         seconds = medians(
             repeats,
             ours=ours,
+            expressions=expressions,
             moments=moments,
             quantiles=lambda: ours().quantiles(PROBABILITIES),
             scaler=lambda: StandardScaler().fit(rows),
@@ -175,6 +181,13 @@ def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
             "StandardScaler + np.cov + scipy skew, kurtosis",
             pieces,
             "which count no quantiles",
+        ),
+        line(
+            f"the same without compiled passes, {size}",
+            seconds["expressions"],
+            "the same",
+            pieces,
+            "NumPy's operations alone",
         ),
         line(f"its moments alone, {size}", seconds["moments"], "the same", pieces, ""),
         line(
@@ -234,6 +247,8 @@ def main() -> None:
         help="smaller tables, one repeat: shows that it runs, not how fast",
     )
     quick = parser.parse_args().quick
+    if compiled.passes() is None:
+        print("The profile's passes are not compiled: `make setup` does it where cc is.\n")
     repeats, of_short = (1, 1) if quick else (3, 9)
     print(machine())
     print("\n| what | ours | peer | theirs | ratio | |\n|---|---|---|---|---|---|")

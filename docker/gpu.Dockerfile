@@ -21,6 +21,15 @@ RUN python -m venv bootstrap \
     && bootstrap/bin/uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --compile-bytecode gpu.lock \
     && rm -f /opt/venv/.lock
 
+# The profile's passes over columns, for jobs on processors: only the library leaves this stage.
+FROM base AS passes
+# Any compiler of this distribution gives the same bits: each operation is rounded on its own.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
+WORKDIR /app/workloads/analysis/profile
+COPY workloads/analysis/profile/passes.c workloads/analysis/profile/passes_library.py ./
+RUN python passes_library.py
+
 # /opt/mpi is the MPI in force: the wheel's Open MPI here, Amazon's in runtime-efa.
 FROM base AS runtime
 COPY --from=packages /opt/venv /opt/venv
@@ -61,6 +70,7 @@ RUN groupadd --gid 10001 pipeline \
     && useradd --uid 10001 --gid pipeline --create-home --shell /usr/sbin/nologin pipeline
 WORKDIR /app
 COPY workloads workloads
+COPY --from=passes /app/workloads/analysis/profile/__pycache__/ workloads/analysis/profile/__pycache__/
 RUN python -m compileall -q workloads && python -m workloads.analysis.code_version
 USER 10001:10001
 # A launcher and a library of different MPIs would fail on the machines only, at their price: ranks are started as the analysis starts them.
@@ -68,6 +78,7 @@ RUN mkdir /tmp/check \
     && export TMPDIR=/tmp/check CUPY_CACHE_DIR=/tmp/check \
     && python -c "import workloads.analysis.knn.pairs_cupy, workloads.analysis.profile.leaf_cupy" \
     && python -c "import workloads.analysis.distributed.transport.device_cupy" \
+    && python -c "from workloads.analysis.profile.compiled import passes; assert passes()" \
     && python -c "from cupy_backends.cuda.libs import cublas, nccl, nvrtc; print(nccl.get_version(), nvrtc.getVersion())" \
     && python -m workloads.analysis.launch.self_check \
     && rm -r /tmp/check

@@ -26,9 +26,17 @@ version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "Python 3.11 or newer is needed, \`$python\` is $version. Name another one: make setup PYTHON=/path/to/python3.13"
 
+# The profile's compiled passes, half a second once for each state of their source. Without a C compiler NumPy does their work.
+compile_passes() {
+    if [ -n "${CC:-}" ] || command -v cc >/dev/null; then
+        "$venv/bin/python" workloads/analysis/profile/passes_library.py >/dev/null || echo "setup: NumPy does the work of these passes" >&2
+    fi
+}
+
 # shellcheck disable=SC2086  # a list of files without blanks in their names
 wanted="$version $(cat $locks scripts/setup.sh | cksum)"
 if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    compile_passes
     exit 0
 fi
 
@@ -78,5 +86,6 @@ chmod +x "$venv/bin/batchref"
         cryptography grpc google opentelemetry numpy pyarrow pydantic typer rich mpi4py
 )
 
+compile_passes
 printf '%s\n' "$wanted" >"$stamp"
 echo "setup: done ($venv, Python $version)"

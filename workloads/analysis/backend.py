@@ -6,6 +6,7 @@ ranks; the name of the backend stands in `_SUCCESS.json`.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final, Protocol
 
 from workloads.analysis.knn.pairs import PairBackend
@@ -14,6 +15,8 @@ from workloads.analysis.profile.moments import Floats, Integers, Moments
 from workloads.analysis.profile.sketch import Sketch
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
 from workloads.variables import ENV_ARRAY_BACKEND
+
+log = logging.getLogger(__name__)
 
 BACKENDS: Final = ("numpy", "cupy")
 
@@ -65,8 +68,14 @@ def choose(name: str, local_rank: int, threads: int) -> ProfileBackend:
             instead would let expensive machines idle.
     """
     if name == "numpy":
+        from workloads.analysis.profile.compiled import passes
         from workloads.analysis.profile.leaf_numpy import NumpyProfile
 
+        if local_rank == 0 and passes() is None:
+            log.warning(
+                "the profile's passes are not compiled here, so it takes about twice as long:"
+                " `python -m workloads.analysis.profile.passes_library` compiles them"
+            )
         return NumpyProfile(threads)
     cupy = _require_cupy()
     devices = int(cupy.cuda.runtime.getDeviceCount())

@@ -88,7 +88,7 @@ def _files(package: Path) -> Iterator[Path]:
         yield from (
             path
             for path in inside
-            if path.suffix in {".py", ".cu", ".cuh"}
+            if path.suffix in {".py", ".c", ".cu", ".cuh"}
             and path.relative_to(package).as_posix() not in _FOR_TESTS
         )
 

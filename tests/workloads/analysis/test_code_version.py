@@ -113,6 +113,8 @@ CHANGES = {
         False,
     ),
     "an operation": ("space/space.py", "block /= self.unit", "block *= self.unit", False),
+    "a comment of a pass": ("profile/passes.c", "// Of a row", "// Of some row", True),
+    "an operation of a pass": ("profile/passes.c", "square * y,", "y * square,", False),
     "a number of a kernel": ("kernels/rerank.cu", "CAPACITY = 256", "CAPACITY = 128", False),
 }
 

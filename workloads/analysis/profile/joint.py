@@ -25,6 +25,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from workloads.analysis.profile.compiled import passes_over
 from workloads.analysis.profile.double import Double, outer, whole
 from workloads.analysis.profile.frame import (
     LARGEST_REST,
@@ -166,7 +167,14 @@ class JointSums:
         _, middle, low, *least = parts = [
             matrix[start : start + columns] for start in range(1, 1 + count * columns, columns)
         ]
-        self._cut(values, rests, frame, parts)
+        scaled = frame.scaled(values, self._upload)
+        compiled = None if rests else passes_over(scaled)
+        if compiled is None:
+            self._cut(scaled, rests, frame, parts)
+        else:
+            scale = frame.scale(self.bits)
+            step = 2.0 ** (self.bits + 1)
+            compiled.cut(scaled, scale, frame.centre * scale, step, matrix[1:])
         summed_high, upper = matrix[: 1 + columns], matrix[: 1 + 2 * columns]
         self.products += _multiplied(upper, upper.T).astype(np.int64)
         self.low_products += _multiplied(summed_high, low.T).astype(np.int64)
@@ -175,13 +183,12 @@ class JointSums:
             self.least_products += _multiplied(summed_high, one.T).astype(np.int64)
 
     def _cut(
-        self, values: Array, rests: Mapping[int, Array], frame: Frame, parts: Sequence[Array]
+        self, scaled: Array, rests: Mapping[int, Array], frame: Frame, parts: Sequence[Array]
     ) -> None:
         """Writes a tile's slices, (d', n) each, the highest first."""
-        columns, rows = values.shape
+        columns, rows = scaled.shape
         scale, step = frame.scale(self.bits), 2.0 ** (self.bits + 1)
         scales, centres = (self._upload(one[:, None]) for one in (scale, frame.centre * scale))
-        scaled = frame.scaled(values, self._upload)
         for start in range(0, columns, self._together):
             some = slice(start, start + self._together)
             high, *lower = (part[some] for part in parts)

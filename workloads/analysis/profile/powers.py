@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from workloads.analysis.profile.compiled import passes_over
 from workloads.analysis.profile.double import Double
 from workloads.analysis.profile.folds import folded, folded_doubles, total, total_of_many
 from workloads.analysis.profile.frame import Array, Frame
@@ -147,18 +148,25 @@ class _Column:
         # where nothing is cut, a power of two may wait until little is left to be multiplied: it
         # changes no bit but of terms that are as good as 0
         late = not (lower or self._shift or columns.rests is not None)
-        if lower:
-            self.whole = self._cut()
-        elif late:
-            np.subtract(columns.values[place], float(frame.centre[place]), out=terms[0])
-        else:
-            np.subtract(self._scaled(terms[0]), self._centre, out=terms[0])
-        self._multiply()
-        centred, pairs = terms[0], terms[3]
-        np.multiply(centred[:-1], centred[1:], out=pairs[:-1])
-        pairs[-1:] = 0.0  # the last row of all has none after it
-        self.partials = folded(terms[1 : 1 + (_TERMS if lower else _HIGHER)], _PARTIALS)
+        centre = float(frame.centre[place])
+        compiled = None if columns.rests is not None else passes_over(columns.values)
+        self.partials: Array
         """(5 or 3, m) of the terms."""
+        if compiled is not None:
+            frame_of_pass = (1.0, centre) if late else (scale, self._centre)
+            folds = compiled.powers(self._unscaled(), *frame_of_pass, _PARTIALS, terms, lower=lower)
+            self.partials = folds[: _TERMS if lower else _HIGHER]
+            if lower:
+                self.whole = float(folds[-1].sum())
+        elif lower:
+            self.whole = self._cut()
+            self.partials = self._folded(_TERMS)
+        else:
+            if late:
+                np.subtract(columns.values[place], centre, out=terms[0])
+            else:
+                np.subtract(self._scaled(terms[0]), self._centre, out=terms[0])
+            self.partials = self._folded(_HIGHER)
         if late:
             square = scale * scale
             powers = np.array([[square * scale], [square * square], [square]])
@@ -196,12 +204,22 @@ class _Column:
     def _precisely(self, values: Array) -> Double:
         return Double.of(values) - Double.of(np.full_like(values, self._centre))
 
+    def _folded(self, kinds: int) -> Array:
+        """The first so many terms of y, which stands in the first row of the memory."""
+        self._multiply()
+        centred, pairs = self._terms[0], self._terms[3]
+        np.multiply(centred[:-1], centred[1:], out=pairs[:-1])
+        pairs[-1:] = 0.0  # the last row of all has none after it
+        return folded(self._terms[1 : 1 + kinds], _PARTIALS)
+
+    def _unscaled(self) -> Array:
+        """(n,) in the frame's unit."""
+        (values,) = self._columns.values[self._rows]
+        return np.ldexp(values, -self._shift) if self._shift else values
+
     def _scaled(self, out: Array) -> Array:
         """(n,) in these units, not centred."""
-        (values,) = self._columns.values[self._rows]
-        if self._shift:
-            values = np.ldexp(values, -self._shift)
-        return np.multiply(values, self._scale, out=out)
+        return np.multiply(self._unscaled(), self._scale, out=out)
 
     def _cut(self) -> float:
         """Writes y, and what is beside its whole numbers; their sum, which is exact in any

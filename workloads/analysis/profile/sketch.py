@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from workloads.analysis.profile.compiled import passes_over
 from workloads.analysis.profile.moments import Floats, Integers
 
 SHIFT = 46
@@ -53,6 +54,11 @@ class PrefixCounts:
             return
         if room is None:
             room = np.empty(values.size)
+        compiled = passes_over(values)
+        if compiled is not None:
+            bins, first, last = compiled.bins(values, room)
+            compiled.count(bins, first, self._cover(first, last + 1))
+            return
         pairs = room.view(np.uint64)[: values.size]
         np.right_shift(values.view(np.uint64), np.uint64(SHIFT), out=pairs)
         pairs *= _TURN

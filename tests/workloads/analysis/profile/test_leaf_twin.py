@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from workloads.analysis.profile import compiled
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 
 _LEAF = "workloads.analysis.profile.leaf_cupy"
@@ -35,6 +36,7 @@ def cupy_profile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     stand_in.asnumpy = np.asarray  # type: ignore[attr-defined]
     stand_in.RawKernel = _NoKernel  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cupy", stand_in)
+    monkeypatch.setattr(compiled, "passes", lambda: None)  # a GPU has none
     monkeypatch.delitem(sys.modules, _LEAF, raising=False)
     yield importlib.import_module(_LEAF).CupyProfile
     sys.modules.pop(_LEAF, None)
