@@ -21,7 +21,8 @@ LABEL org.opencontainers.image.title="batch-reference cpu" \
 ENV PATH=/opt/venv/bin:${PATH} \
     PYTHONPATH=/app \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    OPENBLAS_NUM_THREADS=1
 RUN groupadd --gid 10001 pipeline \
     && useradd --uid 10001 --gid pipeline --create-home --shell /usr/sbin/nologin pipeline
 COPY --from=packages /opt/venv /opt/venv

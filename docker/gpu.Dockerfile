@@ -26,9 +26,9 @@ FROM base AS passes
 # Any compiler of this distribution gives the same bits: each operation is rounded on its own.
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
-WORKDIR /app/workloads/analysis/profile
-COPY workloads/analysis/profile/passes.c workloads/analysis/profile/passes_library.py ./
-RUN python passes_library.py
+WORKDIR /app
+COPY workloads workloads
+RUN python -m workloads.analysis.profile.passes_library
 
 # /opt/mpi is the MPI in force: the wheel's Open MPI here, Amazon's in runtime-efa.
 FROM base AS runtime
@@ -65,7 +65,8 @@ ENV PATH=/opt/mpi/bin:/opt/venv/bin:${PATH} \
     CUPY_CACHE_DIR=/tmp/cupy \
     PYTHONPATH=/app \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    OPENBLAS_NUM_THREADS=1
 RUN groupadd --gid 10001 pipeline \
     && useradd --uid 10001 --gid pipeline --create-home --shell /usr/sbin/nologin pipeline
 WORKDIR /app

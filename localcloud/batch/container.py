@@ -135,6 +135,9 @@ def _of_process(directory: Path) -> dict[str, str]:
     return {
         "PATH": JOB_PATH,
         "PYTHONUNBUFFERED": "1",
+        # stages multiply no matrices but in ranks; idle threads cost the start of each a tenth of a
+        # second of a processor
+        "OPENBLAS_NUM_THREADS": "1",
         "HOME": str(directory),
         "TMPDIR": str(directory / "tmp"),
         "LANG": "C.UTF-8",
