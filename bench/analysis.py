@@ -70,12 +70,14 @@ def in_units(rows: Rows) -> dict[int, Block]:
 
 
 def medians(repeats: int, **runs: Callable[[], object]) -> dict[str, float]:
-    """Seconds of each, taking turns."""
+    """Seconds of each, taking turns, and each turn beginning with another one: what runs after a
+    long run of one thread finds a processor asleep and its caches cold.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
+    for turn in range(repeats):
+        for name in [*runs][turn % len(runs) :] + [*runs][: turn % len(runs)]:
             start = time.perf_counter()
-            run()
+            runs[name]()
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 

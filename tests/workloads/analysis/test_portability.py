@@ -152,6 +152,7 @@ ALLOWED = {
     ("profile/exact.py", "sum"): "counts",
     ("profile/exact.py", "cumsum"): "counts",
     ("profile/sketch.py", "cumsum"): "counts",
+    ("profile/sketch.py", "sum"): "counts",
     ("profile/leaf_numpy.py", "sum"): "counts",
     ("profile/leaf_cupy.py", "sum"): "counts",
     ("profile/powers.py", "sum"): "whole numbers, whose sum is exact",

@@ -71,11 +71,12 @@ class PrefixCounts:
     def found(self) -> tuple[Integers, Integers]:
         """Bins in order of value, and their counts, none of them 0."""
         places = np.flatnonzero(self._counts)
-        pairs = places + self._first
-        negative = pairs & 1 == 1
-        bins = np.where(negative, _HALF - 1 - (pairs >> 1), _HALF + (pairs >> 1))
-        order = np.argsort(bins, kind="stable")
-        return bins[order], self._counts[places][order]
+        negative = (places + self._first) & 1 == 1
+        places = np.concatenate((places[negative][::-1], places[~negative]))
+        magnitudes = (places + self._first) >> 1
+        below = int(negative.sum())
+        bins = np.concatenate((_HALF - 1 - magnitudes[:below], _HALF + magnitudes[below:]))
+        return bins, self._counts[places]
 
     def _cover(self, start: int, stop: int) -> Integers:
         """The counts of a run of bins, which are made room for."""
