@@ -11,6 +11,7 @@ two per level.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -142,9 +143,16 @@ def _overlap(a: NodeId, b: NodeId) -> bool:
 
 def reduce_units(node: NodeId, leaf: Callable[[int], T], merge: Callable[[T, T], T]) -> T:
     """Compute one node from its leaves, which are asked for from left to right; holds one value per
-    level.
+    level, and one more: values are merged while the next leaf is computed.
     """
     forest = Forest(len(node.units), merge)
-    for position, unit in enumerate(node.units):
-        forest.add(NodeId(0, position), leaf(unit))
+    with ThreadPoolExecutor(1, thread_name_prefix="merge") as merging:
+        merged: Future[None] | None = None
+        for position, unit in enumerate(node.units):
+            value = leaf(unit)
+            if merged is not None:
+                merged.result()
+            merged = merging.submit(forest.add, NodeId(0, position), value)
+        if merged is not None:
+            merged.result()
     return forest.root()

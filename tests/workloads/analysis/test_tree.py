@@ -52,3 +52,22 @@ def test_gaps_repeats_and_strangers_are_found():
         forest.add(NodeId(0, 5), "f")
     with pytest.raises(ValueError, match="beyond the last of 6 units"):
         forest.add(NodeId(0, 6), "g")
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_an_error_of_a_leaf_or_a_merge_comes_out(place):
+    def leaf(unit: int) -> str:
+        if unit == place:
+            raise KeyError(unit)
+        return f"{unit}."
+
+    def merge(left: str, right: str) -> str:
+        if f"{place}." in (left, right):
+            raise ArithmeticError
+        return left + right
+
+    root = NodeId(3, 0)
+    with pytest.raises(KeyError):
+        reduce_units(root, leaf, _merge)
+    with pytest.raises(ArithmeticError):
+        reduce_units(root, lambda unit: f"{unit}.", merge)
