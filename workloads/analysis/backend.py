@@ -72,8 +72,8 @@ def choose(name: str, local_rank: int, threads: int) -> ProfileBackend:
         from workloads.analysis.profile.leaf_numpy import NumpyProfile
 
         if local_rank == 0 and passes() is None:
-            log.warning(
-                "the profile's passes are not compiled here, so it takes about twice as long:"
+            log.info(
+                "the profile's passes are not compiled here, so it takes a third longer:"
                 " `python -m workloads.analysis.profile.passes_library` compiles them"
             )
         return NumpyProfile(threads)
