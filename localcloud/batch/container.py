@@ -17,6 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
+from localcloud.batch import container_paths as paths
 from localcloud.batch.container_engine import Engine
 from localcloud.batch.disks import Disk, Disks
 from localcloud.batch.placement import Need
@@ -91,43 +92,6 @@ def log_destination(spec: dict[str, Any], job_definition: str, task_id: str) -> 
     options = spec.get("logConfiguration", {}).get("options") or {}
     prefix = options.get("awslogs-stream-prefix") or job_definition
     return options.get("awslogs-group") or _DEFAULT_GROUP, f"{prefix}/default/{task_id}"
-
-
-def _places(mounts: Sequence[Mount], directory: Path) -> dict[str, Path]:
-    """Where on this machine a process finds its mounts, by their paths: folders themselves, and of
-    those that are read-only a place in the task's own directory.
-
-    A folder may be mounted twice, once to be written to.
-    """
-    found = {}
-    for number, mount in enumerate(mounts):
-        found[mount.path] = mount.folder
-        if mount.read_only:
-            found[mount.path] = directory / "mounts" / str(number)
-            found[mount.path].mkdir(parents=True)
-    return found
-
-
-def _places_of_disks(disks: Sequence[Disk], directory: Path) -> dict[str, Path]:
-    """The same of disks other than the container's own; a file where there is no disk."""
-    found = {}
-    for number, disk in enumerate(disks):
-        if disk.path:
-            found[disk.path] = directory / "disks" / str(number)
-            found[disk.path].parent.mkdir(exist_ok=True)
-            if disk.size is None:
-                found[disk.path].touch()
-            else:
-                found[disk.path].mkdir()
-    return found
-
-
-def _on_machine(text: str, places: Mapping[str, Path]) -> str:
-    """A path at or below a mount as a path of this machine; any other text as it is."""
-    for path, place in places.items():
-        if text == path or text.startswith(f"{path}/"):
-            return f"{place}{text.removeprefix(path)}"
-    return text
 
 
 def _of_process(directory: Path) -> dict[str, str]:
@@ -249,9 +213,9 @@ class ContainerFactory:
         if isinstance(image, _InEngine):
             made = image.container(request, environment, directory, write_lines, mounts, disks)
             return self._taken_back(made, mounts)
-        places = _places(mounts, directory) | _places_of_disks(disks, directory)
-        environment = {name: _on_machine(value, places) for name, value in environment.items()}
-        command = [_on_machine(word, places) for word in spec.get("command") or []]
+        places = paths.of_mounts(mounts, directory) | paths.of_disks(disks, directory)
+        environment = {name: paths.on_machine(value, places) for name, value in environment.items()}
+        command = [paths.on_machine(word, places) for word in spec.get("command") or []]
         environment = _of_process(directory) | environment
         if isinstance(image, Path):
             own_packages = (image / "bin").is_dir()
