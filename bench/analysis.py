@@ -74,8 +74,10 @@ def medians(repeats: int, **runs: Callable[[], object]) -> dict[str, float]:
     long run of one thread finds a processor asleep and its caches cold.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
+    names = [*runs]
     for turn in range(repeats):
-        for name in [*runs][turn % len(runs) :] + [*runs][: turn % len(runs)]:
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
             start = time.perf_counter()
             runs[name]()
             seconds[name].append(time.perf_counter() - start)

@@ -147,12 +147,11 @@ def reduce_units(node: NodeId, leaf: Callable[[int], T], merge: Callable[[T, T],
     """
     forest = Forest(len(node.units), merge)
     with ThreadPoolExecutor(1, thread_name_prefix="merge") as merging:
-        merged: Future[None] | None = None
+        merged: Future[None] = Future()
+        merged.set_result(None)
         for position, unit in enumerate(node.units):
             value = leaf(unit)
-            if merged is not None:
-                merged.result()
-            merged = merging.submit(forest.add, NodeId(0, position), value)
-        if merged is not None:
             merged.result()
+            merged = merging.submit(forest.add, NodeId(0, position), value)
+        merged.result()
     return forest.root()

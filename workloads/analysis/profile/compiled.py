@@ -50,14 +50,13 @@ class Passes:
 
         Args:
             values: (d, n), each column contiguous.
-            scales: (d,)
-            centres: (d,) in units of the highest slice.
+            scales: (d,), contiguous.
+            centres: (d,), contiguous, in units of the highest slice.
             step: By which units of slices differ.
             slices: (3 d, n) or (4 d, n), contiguous, which is written.
         """
         columns, rows = values.shape
         pitch, count = values.strides[0] // values.itemsize, len(slices) // columns
-        scales, centres = np.ascontiguousarray(scales), np.ascontiguousarray(centres)
         self._cut(
             *(values.ctypes.data, columns, rows, pitch),
             *(scales.ctypes.data, centres.ctypes.data, step, count, slices.ctypes.data),

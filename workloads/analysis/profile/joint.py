@@ -164,17 +164,7 @@ class JointSums:
         count = 4 if careful else 3
         matrix = _rows_of(self._slices, 1 + count * columns, rows)
         matrix[0] = 1.0
-        _, middle, low, *least = parts = [
-            matrix[start : start + columns] for start in range(1, 1 + count * columns, columns)
-        ]
-        scaled = frame.scaled(values, self._upload)
-        compiled = None if rests else passes_over(scaled)
-        if compiled is None:
-            self._cut(scaled, rests, frame, parts)
-        else:
-            scale = frame.scale(self.bits)
-            step = 2.0 ** (self.bits + 1)
-            compiled.cut(scaled, scale, frame.centre * scale, step, matrix[1:])
+        _, middle, low, *least = self._cut(values, rests, frame, matrix[1:])
         summed_high, upper = matrix[: 1 + columns], matrix[: 1 + 2 * columns]
         self.products += _multiplied(upper, upper.T).astype(np.int64)
         self.low_products += _multiplied(summed_high, low.T).astype(np.int64)
@@ -183,12 +173,19 @@ class JointSums:
             self.least_products += _multiplied(summed_high, one.T).astype(np.int64)
 
     def _cut(
-        self, scaled: Array, rests: Mapping[int, Array], frame: Frame, parts: Sequence[Array]
-    ) -> None:
-        """Writes a tile's slices, (d', n) each, the highest first."""
-        columns, rows = scaled.shape
+        self, values: Array, rests: Mapping[int, Array], frame: Frame, slices: Array
+    ) -> list[Array]:
+        """Writes a tile's slices, one below the other: (d', n) each, the highest first."""
+        columns, rows = values.shape
+        parts = [slices[start : start + columns] for start in range(0, len(slices), columns)]
+        scaled = frame.scaled(values, self._upload)
         scale, step = frame.scale(self.bits), 2.0 ** (self.bits + 1)
-        scales, centres = (self._upload(one[:, None]) for one in (scale, frame.centre * scale))
+        centre = frame.centre * scale
+        compiled = None if rests else passes_over(scaled)
+        if compiled is not None:
+            compiled.cut(scaled, scale, centre, step, slices)
+            return parts
+        scales, centres = (self._upload(one[:, None]) for one in (scale, centre))
         for start in range(0, columns, self._together):
             some = slice(start, start + self._together)
             high, *lower = (part[some] for part in parts)
@@ -209,6 +206,7 @@ class JointSums:
                 np.rint(rest, out=part)
                 if part is not lower[-1]:
                     rest -= part
+        return parts
 
     def squares(self) -> Integers:
         """(d',) sums of the squares of the highest slices, on the host."""

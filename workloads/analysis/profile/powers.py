@@ -148,13 +148,13 @@ class _Column:
         # where nothing is cut, a power of two may wait until little is left to be multiplied: it
         # changes no bit but of terms that are as good as 0
         late = not (lower or self._shift or columns.rests is not None)
-        centre = float(frame.centre[place])
+        scaled_by, less = (1.0, float(frame.centre[place])) if late else (scale, self._centre)
         compiled = None if columns.rests is not None else passes_over(columns.values)
         self.partials: Array
         """(5 or 3, m) of the terms."""
         if compiled is not None:
-            frame_of_pass = (1.0, centre) if late else (scale, self._centre)
-            folds = compiled.powers(self._unscaled(), *frame_of_pass, _PARTIALS, terms, lower=lower)
+            values = self._unscaled()
+            folds = compiled.powers(values, scaled_by, less, _PARTIALS, terms, lower=lower)
             self.partials = folds[: _TERMS if lower else _HIGHER]
             if lower:
                 self.whole = float(folds[-1].sum())
@@ -162,10 +162,8 @@ class _Column:
             self.whole = self._cut()
             self.partials = self._folded(_TERMS)
         else:
-            if late:
-                np.subtract(columns.values[place], centre, out=terms[0])
-            else:
-                np.subtract(self._scaled(terms[0]), self._centre, out=terms[0])
+            values = columns.values[place] if late else self._scaled(terms[0])
+            np.subtract(values, less, out=terms[0])
             self.partials = self._folded(_HIGHER)
         if late:
             square = scale * scale

@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 from tests.workloads.analysis import portable
 from workloads.analysis.profile import compiled, passes_library
 from workloads.analysis.profile.leaf_numpy import NumpyProfile, Rests
+from workloads.analysis.profile.powers import FEW
 
 Floats = npt.NDArray[np.float64]
-FEW = 1 << 13
-"""Up to so many rows columns are worked on without any pass."""
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 
