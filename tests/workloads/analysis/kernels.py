@@ -1,9 +1,16 @@
-"""Arithmetic that this processor can be told to use: kernels of OpenBLAS and of NumPy."""
+"""Arithmetic that this processor can be told to use: compiled passes or none, kernels of OpenBLAS
+and of NumPy.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
+
+from localcloud.batch.container import HIDDEN
+
+_UNCOMPILED: Final = Path(__file__).with_name("uncompiled")
+_ROOT: Final = Path(__file__).parents[3]
 
 NEEDS: Final = {
     "SkylakeX": "avx512f",
@@ -30,11 +37,14 @@ with a warning.
 
 
 def environments() -> dict[str, dict[str, str]]:
-    """Name -> environment variables. The first is the machine's own choice."""
+    """Name -> environment variables. The first is the machine's own choice. OpenBLAS multiplies
+    slices only where passes are not compiled.
+    """
     flags = processor_flags()
+    uncompiled = {"PYTHONPATH": f"{_UNCOMPILED}:{HIDDEN}:{_ROOT}"}
     found: dict[str, dict[str, str]] = {"as found": {}}
     found |= {
-        f"OpenBLAS {name}": {"OPENBLAS_CORETYPE": name}
+        f"OpenBLAS {name}, no compiled passes": {"OPENBLAS_CORETYPE": name, **uncompiled}
         for name, flag in NEEDS.items()
         if flag in flags
     }

@@ -20,6 +20,7 @@ import pytest
 import workloads.analysis
 from tests.workloads.analysis import portable
 from tests.workloads.analysis.kernels import environments
+from workloads.analysis.profile import compiled
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = Path(workloads.analysis.__file__).parent
@@ -114,6 +115,8 @@ def test_libraries_with_other_last_bits_give_the_same_digests(name, monkeypatch)
         calls.append(arguments[0].dtype)
         return changed(*arguments, **more)
 
+    # else it is their compiled code that multiplies slices
+    monkeypatch.setattr(compiled, "passes", lambda: None)
     for product in ("matmul", "dot", "vecdot", "inner"):
         monkeypatch.setattr(np, product, counted)
     for function in TRANSCENDENTAL:

@@ -1,5 +1,5 @@
-"""Passes over columns as compiled code (`passes.c`): one read of the values where the NumPy
-expressions beside each call take eight to twelve, and without the interpreter's lock, so that
+"""Passes over columns as compiled code (`passes.c`, `products.c`): one read of the values where the
+NumPy expressions beside each call take eight to twelve, and without the interpreter's lock, so that
 threads do not wait for one another. The bits are the same; where no library was built
 (`passes_library`), or arrays lie otherwise, the expressions do the work.
 """
@@ -32,8 +32,13 @@ class Passes:
     def __init__(self, library: Path) -> None:
         found = ctypes.CDLL(str(library))
         array, size, real = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_double
-        self._cut = found.cut_slices
-        self._cut.argtypes = array, size, size, size, array, array, real, ctypes.c_int, array
+        self._tile = found.add_tile
+        self._tile.argtypes = (
+            *(array, size, size, size, array, array, real, ctypes.c_int),
+            *(array, array, array, array),
+        )
+        self._tile_memory = found.tile_memory
+        self._tile_memory.argtypes, self._tile_memory.restype = (size,), size
         self._fold = found.fold_powers
         self._fold.argtypes = array, size, real, real, ctypes.c_int, size, array, array
         self._find = found.find_bins
@@ -41,25 +46,38 @@ class Passes:
         self._count = found.count_bins
         self._count.argtypes = array, size, ctypes.c_uint32, array
         self._fold.restype = size
-        self._cut.restype = self._find.restype = self._count.restype = None
+        self._tile.restype = self._find.restype = self._count.restype = None
 
-    def cut(
-        self, values: Floats, scales: Floats, centres: Floats, step: float, slices: Floats
+    def add_tile(
+        self,
+        values: Floats,
+        scales: Floats,
+        centres: Floats,
+        step: float,
+        count: int,
+        memory: Floats,
+        *sums: Integers,
     ) -> None:
-        """Cuts a tile as `joint` does.
+        """Adds a tile as `joint.JointSums` does.
 
         Args:
             values: (d, n), each column contiguous.
             scales: (d,), contiguous.
             centres: (d,), contiguous, in units of the highest slice.
             step: By which units of slices differ.
-            slices: (3 d, n) or (4 d, n), contiguous, which is written.
+            count: Slices, 3 or 4.
+            memory: Is overwritten. Raises ValueError where it is too small.
+            sums: The three of JointSums, contiguous, of which products below the diagonal are left
+                out.
         """
         columns, rows = values.shape
-        pitch, count = values.strides[0] // values.itemsize, len(slices) // columns
-        self._cut(
+        pitch = values.strides[0] // values.itemsize
+        if memory.size < (wanted := self._tile_memory(columns)):
+            raise ValueError(f"{memory.size} values of memory, {wanted} are needed")
+        self._tile(
             *(values.ctypes.data, columns, rows, pitch),
-            *(scales.ctypes.data, centres.ctypes.data, step, count, slices.ctypes.data),
+            *(scales.ctypes.data, centres.ctypes.data, step, count, memory.ctypes.data),
+            *(array.ctypes.data for array in sums),
         )
 
     def powers(
@@ -114,7 +132,7 @@ class Passes:
 def passes() -> Passes | None:
     """Of this machine's library; None where there is none."""
     try:
-        return Passes(passes_library.path(passes_library.SOURCE))
+        return Passes(passes_library.path(passes_library.FOLDER))
     except OSError:
         return None
 

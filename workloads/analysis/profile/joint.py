@@ -162,9 +162,14 @@ class JointSums:
         """
         columns, rows = values.shape
         count = 4 if careful else 3
+        scaled = frame.scaled(values, self._upload)
+        compiled = None if rests else passes_over(scaled)
+        if compiled is not None:
+            compiled.add_tile(scaled, *self._scales(frame), count, self._slices, *self._sums())
+            return
         matrix = _rows_of(self._slices, 1 + count * columns, rows)
         matrix[0] = 1.0
-        _, middle, low, *least = self._cut(values, rests, frame, matrix[1:])
+        _, middle, low, *least = self._cut(scaled, rests, frame, matrix[1:])
         summed_high, upper = matrix[: 1 + columns], matrix[: 1 + 2 * columns]
         self.products += _multiplied(upper, upper.T).astype(np.int64)
         self.low_products += _multiplied(summed_high, low.T).astype(np.int64)
@@ -172,19 +177,20 @@ class JointSums:
             self.least_products[1:] += _multiplied(middle, low.T).astype(np.int64)
             self.least_products += _multiplied(summed_high, one.T).astype(np.int64)
 
+    def _scales(self, frame: Frame) -> tuple[Floats, Floats, float]:
+        """(d',) that make values whole numbers of the highest slice's unit, (d',) centres in that
+        unit, and by what the units of slices differ.
+        """
+        scale = frame.scale(self.bits)
+        return scale, frame.centre * scale, 2.0 ** (self.bits + 1)
+
     def _cut(
-        self, values: Array, rests: Mapping[int, Array], frame: Frame, slices: Array
+        self, scaled: Array, rests: Mapping[int, Array], frame: Frame, slices: Array
     ) -> list[Array]:
         """Writes a tile's slices, one below the other: (d', n) each, the highest first."""
-        columns, rows = values.shape
+        columns, rows = scaled.shape
         parts = [slices[start : start + columns] for start in range(0, len(slices), columns)]
-        scaled = frame.scaled(values, self._upload)
-        scale, step = frame.scale(self.bits), 2.0 ** (self.bits + 1)
-        centre = frame.centre * scale
-        compiled = None if rests else passes_over(scaled)
-        if compiled is not None:
-            compiled.cut(scaled, scale, centre, step, slices)
-            return parts
+        scale, centre, step = self._scales(frame)
         scales, centres = (self._upload(one[:, None]) for one in (scale, centre))
         for start in range(0, columns, self._together):
             some = slice(start, start + self._together)
@@ -214,9 +220,13 @@ class JointSums:
         return highest
 
     def fetched(self) -> list[Integers]:
-        """The three sums, on the host; before the products of each, the sums of its columns."""
-        sums = (self.products, self.low_products, self.least_products)
-        return [self._download(array) for array in sums]
+        """The three sums, on the host; before the products of each, the sums of its columns. Of the
+        first, what is below the diagonal is not meant.
+        """
+        return [self._download(array) for array in self._sums()]
+
+    def _sums(self) -> tuple[Array, Array, Array]:
+        return self.products, self.low_products, self.least_products
 
 
 def _rows_of(memory: Array, count: int, length: int) -> Array:
@@ -244,7 +254,7 @@ def joint(
     if not careful:
         least = np.zeros_like(least)
     step = bits + 1
-    products, low_products, least_products = upper[1:, 1:], low[1:], least[1:]
+    products, low_products, least_products = _mirrored(upper[1:, 1:]), low[1:], least[1:]
     crossed = products[:d, d:] + products[:d, d:].T
     lowest = products[d:, d:] + low_products + low_products.T
     squares = (
@@ -262,6 +272,12 @@ def joint(
     found = joint_of(places, rows, mean, frame.exponent, comoment)
     own = np.arange(d)
     return found, total.scaled(unit), squares[own, own].scaled(2 * unit)
+
+
+def _mirrored(upper: Integers) -> Integers:
+    """Above the diagonal and below it."""
+    found: Integers = np.triu(upper) + np.triu(upper, 1).T
+    return found
 
 
 def _unit(frame: Frame, bits: int) -> Integers:

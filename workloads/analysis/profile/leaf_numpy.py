@@ -189,7 +189,8 @@ class NumpyProfile:
         if not gaps:
             return _Tiles(values=values, rests=beside, frame=frame), careful
         complete = np.logical_and.reduce(gaps)
-        values = values[:, complete]
+        # contiguous columns, as a mask on the last axis would not leave them
+        values = np.compress(complete, values, axis=1)
         beside = {at: rest[complete] for at, rest in beside.items()}
         frame = complete_frame(values, beside) if values.size else Frame.empty(places.size)
         return _Tiles(values=values, rests=beside, frame=frame), True

@@ -5,8 +5,9 @@
 // operations in the same order, each rounded on its own. It must not be compiled with fast
 // mathematics, nor so that a product and a sum become one operation; compiled.py says how.
 
+#include "passes.h"
+
 #include <math.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -17,14 +18,13 @@
 #else
 #define WIDTHS
 #endif
-#define INLINE static inline __attribute__((always_inline))
 
 #define SHIFT 46  // sketch.py has the same figure
 
 // Slices of one column of a tile (joint.py), the highest first.
 INLINE void cut_column(const double* x, size_t rows, double scale, double centre, double step,
                        double* restrict high, double* restrict middle, double* restrict low,
-                       double* restrict least) {
+                       double* restrict last) {
   for (size_t row = 0; row < rows; row++) {
     double rest = x[row] * scale;
     double whole = rint(rest);
@@ -35,23 +35,20 @@ INLINE void cut_column(const double* x, size_t rows, double scale, double centre
     middle[row] = whole;
     whole = rint(rest);
     low[row] = whole;
-    if (least) least[row] = rint((rest - whole) * step);
+    if (last) last[row] = rint((rest - whole) * step);
   }
 }
 
-// values: columns of `rows` values, `pitch` apart. slices: `count` (3 or 4) matrices (columns,
-// rows), one after the other.
 WIDTHS void cut_slices(const double* values, size_t columns, size_t rows, size_t pitch,
                        const double* scales, const double* centres, double step, int count,
-                       double* slices) {
-  const size_t apart = columns * rows;
+                       double* slices, size_t apart, size_t column_pitch) {
   for (size_t column = 0; column < columns; column++) {
     const double* x = values + column * pitch;
-    double* high = slices + column * rows;
-    double *middle = high + apart, *low = middle + apart, *least = low + apart;
+    double* high = slices + column * column_pitch;
+    double *middle = high + apart, *low = middle + apart, *last = low + apart;
     const double scale = scales[column], centre = centres[column];
     if (count == 4)
-      cut_column(x, rows, scale, centre, step, high, middle, low, least);
+      cut_column(x, rows, scale, centre, step, high, middle, low, last);
     else
       cut_column(x, rows, scale, centre, step, high, middle, low, NULL);
   }

@@ -25,10 +25,15 @@ Floats = npt.NDArray[np.float64]
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 
 
+def sources(folder: Path) -> Path:
+    for source in passes_library.FOLDER.glob("p*.[ch]"):
+        shutil.copy(source, folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def passes(tmp_path_factory: pytest.TempPathFactory) -> compiled.Passes:
-    source = shutil.copy(passes_library.SOURCE, tmp_path_factory.mktemp("passes"))
-    return compiled.Passes(passes_library.build(Path(source)))
+    return compiled.Passes(passes_library.build(sources(tmp_path_factory.mktemp("passes"))))
 
 
 def found(
@@ -105,6 +110,30 @@ def test_any_number_of_rows_and_layout(passes, kind, rows, layout):
 
 
 @needs_compiler
+@pytest.mark.parametrize("lacks", [("avx512f",), ("avx512f", "avx2")])
+def test_processors_with_narrower_registers(tmp_path, lacks):
+    folder = sources(tmp_path)
+    for source in folder.glob("*.c"):
+        text = source.read_text()
+        for feature in lacks:
+            text = text.replace(f'__builtin_cpu_supports("{feature}")', "0")
+            text = text.replace(f'target_clones("{feature}", ', "target_clones(")
+        source.write_text(text)
+    narrower = compiled.Passes(passes_library.build(folder))
+    for name in ("gaps", "small and large", "near-duplicates"):
+        assert_same_bits(narrower, portable.TABLES[name]())
+
+
+@needs_compiler
+@pytest.mark.parametrize("columns", [1, 2, 4, 5, 6, 16, 41, 130])
+@pytest.mark.parametrize("far", [0.0, 1e7])
+def test_any_number_of_columns(passes, columns, far):
+    values = np.random.default_rng(columns).standard_normal((columns, FEW + 1_100))
+    values[-1, 0] += far  # with it, four slices count
+    assert_same_bits(passes, values)
+
+
+@needs_compiler
 def test_whole_numbers_beyond_float64(passes):
     rng = np.random.default_rng(0)
     values = np.stack((rng.integers(1, 2**62, 9_000).astype(np.float64), rng.random(9_000)))
@@ -114,13 +143,15 @@ def test_whole_numbers_beyond_float64(passes):
 
 @needs_compiler
 def test_a_library_of_another_source_is_never_loaded(tmp_path):
-    source = Path(shutil.copy(passes_library.SOURCE, tmp_path))
-    first = passes_library.build(source)
-    assert passes_library.path(source) == first
-    source.write_text(source.read_text() + "\n// more\n")
-    assert passes_library.path(source) != first
-    assert passes_library.build(source).exists()
-    assert not first.exists()
+    folder = sources(tmp_path)
+    first = passes_library.build(folder)
+    assert passes_library.path(folder) == first
+    for source in (folder / "passes.c", folder / "products_of_width.h"):
+        source.write_text(source.read_text() + "\n// more\n")
+        assert passes_library.path(folder) != first
+        assert passes_library.build(folder).exists()
+        assert not first.exists()
+        first = passes_library.path(folder)
 
 
 @pytest.mark.parametrize(
@@ -137,17 +168,15 @@ def test_a_library_of_another_source_is_never_loaded(tmp_path):
     ],
 )
 def test_no_compiler_is_said_in_a_sentence(tmp_path, monkeypatch, capsys, compiler, says):
-    source = Path(shutil.copy(passes_library.SOURCE, tmp_path))
-    monkeypatch.setattr(passes_library, "SOURCE", source)
+    monkeypatch.setattr(passes_library, "FOLDER", sources(tmp_path))
     monkeypatch.setenv("CC", compiler)
     assert passes_library.main() == 1
     assert capsys.readouterr().err == says
-    assert not list(source.parent.rglob("passes-*")), "nothing half-built is left"
+    assert not list(tmp_path.rglob("passes-*")), "nothing half-built is left"
 
 
 def test_without_a_library_the_expressions_do_the_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(passes_library, "SOURCE", tmp_path / "passes.c")
-    (tmp_path / "passes.c").touch()
+    monkeypatch.setattr(passes_library, "FOLDER", sources(tmp_path))
     compiled.passes.cache_clear()
     assert compiled.passes() is None
     compiled.passes.cache_clear()
