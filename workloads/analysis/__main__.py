@@ -7,15 +7,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from workloads.analysis.launch.child_node import ChildNode
-from workloads.analysis.launch.main_node import MainNode
-from workloads.analysis.launch.settings import LaunchSettings
-from workloads.analysis.shard import Shard
-from workloads.contract import Run
-from workloads.runtime import env
-from workloads.runtime.errors import StageError
-from workloads.runtime.stage import run_stage
-from workloads.variables import ENV_RESULTS_BUCKET
+from workloads.runtime.loading import loading
+
+with loading():
+    from workloads.analysis.launch.child_node import ChildNode
+    from workloads.analysis.launch.main_node import MainNode
+    from workloads.analysis.launch.settings import LaunchSettings
+    from workloads.analysis.shard import Shard
+    from workloads.contract import Run
+    from workloads.runtime import env
+    from workloads.runtime.errors import StageError
+    from workloads.runtime.stage import run_stage
+    from workloads.variables import ENV_RESULTS_BUCKET
 
 if TYPE_CHECKING:
     from workloads.analysis.pipeline.success import Success

@@ -6,29 +6,31 @@ others. Asked to end (SIGTERM), the ranks store what they have and end together.
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 from typing import NoReturn
 
-from mpi4py import MPI
+from workloads.runtime.loading import loading
 
-from workloads.analysis.pipeline.shard_run import OneShard
-from workloads.analysis.pipeline.table_run import WholeTable
-from workloads.analysis.progress import Progress, Stop, StoppedError
-from workloads.analysis.rank_failure import RankFailure
-from workloads.analysis.settings import Settings
-from workloads.analysis.waiting import PollingComm
-from workloads.contract import ContractError
-from workloads.runtime import logs
-from workloads.runtime.batch_env import BatchEnv
-from workloads.runtime.errors import (
-    EXIT_INTERNAL,
-    EXIT_REFUSED,
-    EXIT_TERMINATED,
-    StageError,
-    exhausted,
-)
+with loading():
+    from mpi4py import MPI
+
+    from workloads.analysis.pipeline.shard_run import OneShard
+    from workloads.analysis.pipeline.table_run import WholeTable
+    from workloads.analysis.progress import Progress, Stop, StoppedError
+    from workloads.analysis.rank_failure import RankFailure
+    from workloads.analysis.settings import Settings
+    from workloads.analysis.waiting import PollingComm
+    from workloads.contract import ContractError
+    from workloads.runtime import logs
+    from workloads.runtime.batch_env import BatchEnv
+    from workloads.runtime.errors import (
+        EXIT_INTERNAL,
+        EXIT_REFUSED,
+        EXIT_TERMINATED,
+        StageError,
+        exhausted,
+    )
 
 log = logging.getLogger(__name__)
 
@@ -97,5 +99,4 @@ def _fail(comm: MPI.Intracomm, error: Exception, progress: Progress) -> None:
 
 
 if __name__ == "__main__":
-    gc.freeze()  # what is loaded lives as long as the process, and need not be looked at again
     main()

@@ -2,8 +2,11 @@
 
 import sys
 
-from workloads.postprocess.stage import Postprocess
-from workloads.runtime.stage import run_stage
+from workloads.runtime.loading import loading
+
+with loading():
+    from workloads.postprocess.stage import Postprocess
+    from workloads.runtime.stage import run_stage
 
 if __name__ == "__main__":
     stage = Postprocess()

@@ -2,7 +2,10 @@
 
 import sys
 
-from workloads.preprocess.stage import main
-from workloads.runtime.stage import run_stage
+from workloads.runtime.loading import loading
+
+with loading():
+    from workloads.preprocess.stage import main
+    from workloads.runtime.stage import run_stage
 
 sys.exit(run_stage("preprocess", main))

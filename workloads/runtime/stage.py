@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import os
@@ -64,7 +63,6 @@ def run_stage(
     """
     clock = time.monotonic()
     started_at = now()
-    gc.freeze()  # what is loaded lives as long as the process, and need not be looked at again
     signal.signal(signal.SIGTERM, _terminate)
     leaves_at = os.environ.get(ENV_RECLAIM_SIGNAL, "")
     if leaves_at in signal.Signals.__members__:
