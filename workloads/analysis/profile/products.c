@@ -22,7 +22,7 @@ INLINE size_t least(size_t one, size_t other) { return one < other ? one : other
 
 #define LANES 2
 #if defined(__aarch64__)
-#define SIDE 5
+#define SIDE 4
 #else
 #define SIDE 3
 #endif
