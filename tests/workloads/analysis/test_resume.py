@@ -95,19 +95,19 @@ Kill = tuple[int, Choice, bool]
 KILLS: dict[str, tuple[list[Kill], int]] = {
     "full": (
         [
-            (3, put("/profile-"), False),
-            (2, counted("query-"), False),  # stored, and not counted
+            (2, put("/profile-"), False),
+            (1, counted("query-"), False),  # stored, and not counted
             (4, counted("found-"), True),
             (1, put("/checkpoints/scores-"), True),
-            (3, put("/scores/unit-"), False),
-            (2, put("/_SUCCESS.json"), False),
+            (2, put("/scores/unit-"), False),
+            (1, put("/_SUCCESS.json"), False),
         ],
         2,
     ),
     "top": (
         [
             (2, counted("pilots"), True),
-            (4, put("/kept-"), False),
+            (3, put("/kept-"), False),
             (1, after(put("/_SUCCESS.json"), DELETION.__eq__), False),  # while it is cleared away
         ],
         1,
