@@ -87,6 +87,9 @@ def analysed(store, values, tmp_path_factory) -> dict[str, list[tuple[Job, Succe
             Job(run=ranks, mode="off", ranks=count, threads=threads) for count, threads in SHAPES
         ],
         "few-units": [Job(run=few, mode="off", ranks=4)],
+        "no-rows": [
+            Job(run=store.put_table("no-rows", np.zeros((2, 0)), unit_rows=10), mode="off", ranks=2)
+        ],
         "quantiles": [
             Job(
                 run=store.put_table(f"quantiles-{count}", values, unit_rows=1_000),
@@ -133,11 +136,9 @@ def test_more_ranks_than_units(store, values, analysed):
     assert store.profile(job.run).digest == success.digest == expected
 
 
-def test_a_table_without_rows(store):
-    run = store.put_table("no-rows", np.zeros((2, 0), np.float64), unit_rows=10)
-    done = run_stage(store, run, 2)
-    assert done.returncode == 0, done.stdout + done.stderr
-    profile = store.profile(run)
+def test_a_table_without_rows(store, analysed):
+    ((job, _),) = analysed["no-rows"]
+    profile = store.profile(job.run)
     assert (profile.rows, profile.complete_rows) == (0, 0)
     assert np.isnan(profile.mean).all()
     assert np.isnan(profile.quantiles([0.5]).values).all()
@@ -145,10 +146,10 @@ def test_a_table_without_rows(store):
 
 def test_a_failing_rank_ends_all_and_names_itself_and_the_unit(store, values):
     run = store.put_table("damaged", values, unit_rows=1_000, damaged_unit=6)
-    done = run_stage(store, run, 3)
+    done = run_stage(store, run, 2)
     assert done.returncode == 1, done.stdout + done.stderr
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
-    assert error["error"].startswith("rank 2 of 3 on node 0, unit 6: unit 6 of data/20260131/")
+    assert error["error"].startswith("rank 1 of 2 on node 0, unit 6: unit 6 of data/20260131/")
     assert "sha256" in error["error"]
     assert "preprocess" in error["hint"]
     assert run.success_key not in store.keys(run.results_prefix)

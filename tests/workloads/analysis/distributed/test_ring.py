@@ -27,19 +27,25 @@ from workloads.analysis.knn.neighbours import Neighbours
 from workloads.analysis.knn.pairs_numpy import NumpyPairs
 from workloads.analysis.knn.state import QueryState
 
+SEED = secrets.randbits(32)
+
+
+@pytest.fixture(scope="module")
+def said():
+    """By two, three and all of four ranks."""
+    return run_ranks(4, "rings", str(SEED))
+
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
-def test_each_pair_of_units_is_compared_once_and_all_ranks_have_as_many(ranks):
-    seed = secrets.randbits(32)
-    found = run_ranks(ranks, "rings", str(seed))
-    assert found["wrong"] == [], f"seed {seed}"
+def test_each_pair_of_units_is_compared_once_and_all_ranks_have_as_many(said, ranks):
+    found = said[str(ranks)]
+    assert found["wrong"] == [], f"seed {SEED}"
     assert found["parts"] == pytest.approx([1 / ranks] * ranks, rel=0.01)
 
 
-def test_a_stopped_search_goes_on_with_other_ranks_and_other_memory_and_does_nothing_twice():
-    seed = secrets.randbits(32)
-    found = run_ranks(4, "resumes", str(seed))
-    assert found["wrong"] == [], f"seed {seed}"
+def test_a_stopped_search_goes_on_with_other_ranks_and_other_memory_and_does_nothing_twice(said):
+    found = said["resumes"]
+    assert found["wrong"] == [], f"seed {SEED}"
     assert found["attempts"] > 4
 
 
