@@ -36,13 +36,7 @@ def checked(environ: dict[str, str], threads: int, *tables: str) -> None:
             *("-m", "tests.workloads.analysis.portable", "--check"),
             *("--threads", str(threads), *named),
         ],
-        env={
-            **os.environ,
-            "OPENBLAS_NUM_THREADS": str(threads),
-            # 2^4 cycles, the fewest; else threads that wait for a product turn longer than it takes
-            "OPENBLAS_THREAD_TIMEOUT": "4",
-            **environ,
-        },
+        env={**os.environ, "OPENBLAS_NUM_THREADS": str(threads), **environ},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -12,6 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from localcloud.moto.speed import hasten
 from tests.support.metrics_table import table
 from workloads.functions import clients
 from workloads.variables import ENV_SLACK_WEBHOOK_SECRET_ARN, ENV_TABLE
@@ -32,6 +33,7 @@ def aws_with_table(
     for name, value in {**credentials, ENV_TABLE: TABLE, **environ}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    hasten()
     with mock_aws():
         yield fresh_table()
 
