@@ -33,7 +33,6 @@ def aws_with_table(
     for name, value in {**credentials, ENV_TABLE: TABLE, **environ}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    hasten()
     with mock_aws():
         yield fresh_table()
 
@@ -46,6 +45,7 @@ def webhook_secret(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 def fresh_table() -> Any:
     """An empty metrics table, and functions that make their clients anew."""
+    hasten()
     clients.forget()
     found = metrics_table()
     client = found.meta.client
