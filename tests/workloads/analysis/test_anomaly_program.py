@@ -287,7 +287,9 @@ def test_the_plan_knows_the_memory_of_many_columns(store, tmp_path):
     values = np.random.default_rng(3).standard_t(4, (512, 3_000)).astype(np.float64)
     run = store.put_table("wide", values, unit_rows=1_000)
     job = many.Job(run=run, mode="top", top=N, more={ENV_EXACT_QUANTILES: "true"})
-    (success,) = many.analyse(store, [job], folder=tmp_path)  # by a process that does nothing else
+    # by a process that does nothing else
+    found: list[Any] = many.analyse(store, [job], folder=tmp_path)
+    (success,) = found
     assert (
         0.4 * success.plan["top"]["memory_bytes"]
         < success.peak_memory_bytes
