@@ -21,6 +21,8 @@ from tests.support.flakes import OPTION, SecondChance
 # Before NumPy is loaded: as in every job that multiplies (mpirun.environment). Threads of OpenBLAS
 # that wait for the next product take a processor for it, from the tests beside this one.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# and where a test asks for two of them, they turn for 2^4 cycles, the fewest, before they sleep
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 # As in the ranks of one node (mpirun.on_one_node): this transport opens with a sleep of one second.
 os.environ.setdefault("OMPI_MCA_btl", "^ofi")

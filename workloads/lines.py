@@ -33,7 +33,7 @@ class Lines:
     def from_parquet(cls, data: bytes) -> Lines:
         """Raises StageError where the bytes are something else."""
         with decoding("lines.parquet", hint=_AGAIN):
-            table = pq.read_table(io.BytesIO(data), columns=["row", "line"])
+            table = pq.ParquetFile(io.BytesIO(data)).read(columns=["row", "line"])
             columns = table.column("row"), table.column("line")
             if any(column.type != pa.int64() or column.null_count for column in columns):
                 raise ValueError("its columns are not whole numbers")

@@ -7,7 +7,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -17,8 +16,8 @@ import time
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError, ResponseStreamingError
-from moto.server import ThreadedMotoServer
 
+from tests.workloads.analysis.watched_server import served
 from workloads.contract import Run
 from workloads.records import StageRecord
 from workloads.runtime import s3, s3_streams
@@ -31,12 +30,8 @@ RUN = Run("20260131-sales-0123456789ab")
 
 @pytest.fixture(scope="module")
 def endpoint():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with served() as (address, _):
+        yield address
 
 
 @pytest.fixture

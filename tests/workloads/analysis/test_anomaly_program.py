@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,17 @@ from workloads.analysis.space.scaling import scaling
 from workloads.analysis.space.space import Space
 from workloads.contract import ContractError, Run
 from workloads.parameters import Metric, ScalingName
-from workloads.variables import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
+from workloads.variables import (
+    ENV_ANOMALY_MODE,
+    ENV_EXACT_QUANTILES,
+    ENV_MAX_DOLLARS,
+    ENV_STAGE_PRICES,
+)
 
 N = 20
 ROWS = 5_000
-
-
-def analyse(store: Store, run: Run, ranks: int, mode: str, **environ: str):
-    done = run_stage(
-        store, run, ranks, PIPELINE_ANOMALY_MODE=mode, PIPELINE_ANOMALY_TOP=str(N), **environ
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return store.success(run)
+MODES = ("top", "full")
+TOO_DEAR = {ENV_MAX_DOLLARS: "0.00001", ENV_STAGE_PRICES: '{"analysis": 220.16}'}
 
 
 def anomalies(store: Store, run: Run):
@@ -72,6 +71,82 @@ def values() -> np.ndarray:
     return values
 
 
+@dataclass(frozen=True, kw_only=True)
+class Analysed:
+    """A table, and what came of its analyses, one after the other."""
+
+    run: Run
+    values: np.ndarray
+    found: list[Any]
+    """Success of each."""
+
+
+@pytest.fixture(scope="module")
+def analysed(store, values, tmp_path_factory) -> dict[str, Analysed]:
+    """By name: all that ranks do which are started once."""
+    tables: dict[str, tuple[np.ndarray, int]] = {
+        "breast-cancer": (datasets.load_breast_cancer().data.astype(np.float64).T.copy(), 100),
+        "limited-top": (values, 750),
+        "changed": (values[:, :1_000].copy(), 500),
+    }
+    for mode in MODES:
+        tables |= {
+            f"remote-{mode}": (values, 375),  # 14 units, the last one short
+            f"auto-{mode}": (odd_pair(), 250),
+            f"tiny-{mode}": (np.random.default_rng(1).normal(size=(2, 7)), 4),
+            f"nothing-{mode}": (np.full((2, 5), np.nan, np.float64), 2),
+        }
+    runs = {name: store.put_table(name, *table) for name, table in tables.items()}
+    jobs: dict[str, list[many.Job]] = {}
+    for mode in MODES:
+        remote, auto, tiny, nothing = (
+            many.Job(run=runs[f"{name}-{mode}"], mode=mode, top=N)
+            for name in ("remote", "auto", "tiny", "nothing")
+        )
+        jobs[f"remote-{mode}"] = [
+            remote,
+            replace(remote, ranks=2, threads=2),
+            replace(remote, ranks=3, block_memory_mib=values.nbytes / 10 / 2**20),
+            replace(remote, ranks=4),
+        ]
+        jobs[f"auto-{mode}"] = [
+            replace(auto, ranks=ranks, neighbours=k)
+            for ranks, k in ((1, "auto"), (2, 30), (3, "auto"))
+        ]
+        jobs[f"tiny-{mode}"] = [replace(tiny, ranks=4)]
+        jobs[f"nothing-{mode}"] = [replace(nothing, ranks=2)]
+    jobs["breast-cancer"] = [
+        many.Job(
+            run=runs["breast-cancer"],
+            mode="full",
+            top=N,
+            ranks=2,
+            scaling="standard",
+            neighbours=5,
+        )
+    ]
+    jobs["limited-top"] = [many.Job(run=runs["limited-top"], mode="top", top=N, more=TOO_DEAR)]
+    jobs["changed"] = [many.Job(run=runs["changed"], mode="full", top=N)]
+    done = iter(
+        many.analyse(
+            store,
+            [job for some in jobs.values() for job in some],
+            folder=tmp_path_factory.mktemp("jobs"),
+        )
+    )
+    return {
+        name: Analysed(run=runs[name], values=tables[name][0], found=[next(done) for _ in some])
+        for name, some in jobs.items()
+    }
+
+
+def odd_pair() -> np.ndarray:
+    """Two rows are odd in the same way: each is the other's nearest."""
+    values = np.random.default_rng(5).normal(size=(3, 900))
+    values[1, [17, 600]] += 40.0
+    return values
+
+
 def space_of(
     profile: Profile, scaling_name: ScalingName = "robust", metric: Metric = "euclidean"
 ) -> Space:
@@ -91,19 +166,10 @@ def brute_force(store: Store, run: Run, values: np.ndarray) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize("mode", ["top", "full"])
-def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values, mode, tmp_path):
-    run = store.put_table(f"remote-{mode}", values, unit_rows=375)  # 14 units, the last one short
+@pytest.mark.parametrize("mode", MODES)
+def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values, analysed, mode):
+    run, found = analysed[f"remote-{mode}"].run, analysed[f"remote-{mode}"].found
     table_bytes = values.nbytes
-    job = many.Job(run=run, mode=mode, top=N)
-    tenth = table_bytes / 10 / 2**20
-    jobs = [
-        job,
-        replace(job, ranks=2, threads=2),
-        replace(job, ranks=3, block_memory_mib=tenth),
-        replace(job, ranks=4),
-    ]
-    found: list[Any] = many.analyse(store, jobs, folder=tmp_path)
     assert len({success.digest for success in found}) == 1
     assert len({success.anomaly.digest for success in found}) == 1
     assert [success.ranks for success in found] == [1, 2, 3, 4]
@@ -155,12 +221,9 @@ def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values
     )
 
 
-def test_scores_equal_scikit_learn_on_a_real_table(store):
-    raw = datasets.load_breast_cancer().data.astype(np.float64).T.copy()
-    run = store.put_table("breast-cancer", raw, unit_rows=100)
-    success = analyse(
-        store, run, 2, "full", PIPELINE_ANOMALY_SCALING="standard", PIPELINE_ANOMALY_NEIGHBOURS="5"
-    )
+def test_scores_equal_scikit_learn_on_a_real_table(store, analysed):
+    run, raw = analysed["breast-cancer"].run, analysed["breast-cancer"].values
+    (success,) = analysed["breast-cancer"].found
     space = space_of(store.profile(run), "standard")
     scaled = space.rows(raw).astype(np.float64)
     distance, neighbour = (
@@ -177,31 +240,21 @@ def test_scores_equal_scikit_learn_on_a_real_table(store):
     assert success.anomaly.columns == tuple(f"c{i}" for i in range(30))
 
 
-def test_auto_is_the_number_that_it_comes_to_and_the_nearest_row_is_shown(store, tmp_path):
-    values = np.random.default_rng(5).normal(size=(3, 900))
-    values[1, [17, 600]] += (
-        40.0  # two rows that are odd in the same way: each is the other's nearest
-    )
-    modes = ("top", "full")
-    runs = {mode: store.put_table(f"auto-{mode}", values, unit_rows=250) for mode in modes}
-    jobs = [
-        many.Job(run=runs[mode], mode=mode, top=N, ranks=ranks, neighbours=k)
-        for mode in modes
-        for ranks, k in ((1, "auto"), (2, 30), (3, "auto"))
-    ]
-    found = many.analyse(store, jobs, folder=tmp_path)
-    for mode, (one, number, spread) in zip(modes, (found[:3], found[3:]), strict=True):
-        assert len({success.digest for success in (one, number, spread)}) == 1
-        records = [success.anomaly for success in (one, number, spread) if success.anomaly]
+def test_auto_is_the_number_that_it_comes_to_and_the_nearest_row_is_shown(store, analysed):
+    for mode in MODES:
+        auto = analysed[f"auto-{mode}"]
+        run, values = auto.run, auto.values
+        assert len({success.digest for success in auto.found}) == 1
+        records = [success.anomaly for success in auto.found]
         assert [record.asked.anomaly_neighbours for record in records] == ["auto", 30, "auto"]
         assert [record.neighbours_used for record in records] == [30, 30, 30]
         assert {(record.certified_fraction, record.fallback_rows) for record in records} == {
             (1.0, 0)
         }
-        space = space_of(store.profile(runs[mode]))
+        space = space_of(store.profile(run))
         scaled = space.rows(values)
         distances, nearest = plain(scaled, 30)[0], plain(scaled, 1)[1]
-        rows = anomalies(store, runs[mode]).rows
+        rows = anomalies(store, run).rows
         assert [row.row for row in rows] == np.lexsort((np.arange(900), -distances))[:N].tolist()
         assert [row.neighbour for row in rows] == nearest[[row.row for row in rows]].tolist()
         assert {rows[0].row, rows[1].row} == {17, 600}
@@ -212,40 +265,31 @@ def test_auto_is_the_number_that_it_comes_to_and_the_nearest_row_is_shown(store,
             assert because.share > 0.9, "what makes both odd is named, though they are alike"
 
 
-def test_fewer_rows_than_neighbours_and_more_ranks_than_units(store, tmp_path):
-    values = np.random.default_rng(1).normal(size=(2, 7)).astype(np.float64)
-    modes = ("top", "full")
-    tiny = {mode: store.put_table(f"tiny-{mode}", values, unit_rows=4) for mode in modes}
-    empty = {
-        mode: store.put_table(f"nothing-{mode}", np.full((2, 5), np.nan, np.float64), unit_rows=2)
-        for mode in modes
-    }
-    jobs = [
-        many.Job(run=runs[mode], mode=mode, top=N, ranks=ranks)
-        for runs, ranks in ((tiny, 4), (empty, 2))
-        for mode in modes
-    ]
-    many.analyse(store, jobs, folder=tmp_path)
-    for mode in modes:
-        rows = anomalies(store, tiny[mode]).rows
-        found, profile = store.success(tiny[mode]).anomaly, store.profile(tiny[mode])
+def test_fewer_rows_than_neighbours_and_more_ranks_than_units(store, analysed):
+    for mode in MODES:
+        tiny, empty = analysed[f"tiny-{mode}"], analysed[f"nothing-{mode}"]
+        rows = anomalies(store, tiny.run).rows
+        found, profile = store.success(tiny.run).anomaly, store.profile(tiny.run)
         space = Space.of(profile, scaling(profile), "euclidean")
-        distances, _ = plain(space.rows(values), 6)
+        distances, _ = plain(space.rows(tiny.values), 6)
         assert found.neighbours_used == 6
         assert {row.row: row.score for row in rows} == pytest.approx(dict(enumerate(distances)))
-        record = store.success(empty[mode]).anomaly
+        record = store.success(empty.run).anomaly
         assert record.nothing.startswith("no column that rows could be compared by is left")
         assert (
             record.complete_rows,
             record.incomplete_rows,
-            anomalies(store, empty[mode]).rows,
+            anomalies(store, empty.run).rows,
         ) == (0, 5, ())
 
 
-def test_the_plan_knows_the_memory_of_many_columns(store):
+def test_the_plan_knows_the_memory_of_many_columns(store, tmp_path):
     values = np.random.default_rng(3).standard_t(4, (512, 3_000)).astype(np.float64)
     run = store.put_table("wide", values, unit_rows=1_000)
-    success = analyse(store, run, 1, "top", PIPELINE_EXACT_QUANTILES="true")
+    job = many.Job(run=run, mode="top", top=N, more={ENV_EXACT_QUANTILES: "true"})
+    # by a process that does nothing else
+    found: list[Any] = many.analyse(store, [job], folder=tmp_path)
+    (success,) = found
     assert (
         0.4 * success.plan["top"]["memory_bytes"]
         < success.peak_memory_bytes
@@ -253,13 +297,9 @@ def test_the_plan_knows_the_memory_of_many_columns(store):
     )
 
 
-def test_full_is_refused_where_it_is_too_dear_before_anything_is_written(store, values):
+def test_full_is_refused_where_it_is_too_dear_before_anything_is_written(store, values, analysed):
     run = store.put_table("too-dear", values, unit_rows=750)
-    limits = {
-        ENV_MAX_DOLLARS: "0.00001",
-        ENV_STAGE_PRICES: '{"analysis": 220.16}',
-    }
-    done = run_stage(store, run, 2, PIPELINE_ANOMALY_MODE="full", **limits)
+    done = run_stage(store, run, 2, **{ENV_ANOMALY_MODE: "full"}, **TOO_DEAR)
     assert done.returncode == 1, done.stdout + done.stderr
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
     assert "mode 'full' would compare " in error["error"]
@@ -267,19 +307,12 @@ def test_full_is_refused_where_it_is_too_dear_before_anything_is_written(store, 
     assert error["error"].endswith("and the limit is $0.00")
     assert "use mode 'top'" in error["hint"]
     assert list(store.keys(run.results_prefix)) == [run.error_key("analysis")]
-    done = run_stage(store, run, 1, PIPELINE_ANOMALY_MODE="full", PIPELINE_MAX_DOLLARS="5")
-    assert (
-        "the price of the analysis's machines is not known"
-        in json.loads(store.get(RESULTS, run.error_key("analysis")))["error"]
-    )
-    assert analyse(store, run, 1, "top", **limits).plan["full"]["usd"] > 0.00001, (
-        "mode top has no such limit"
-    )
+    (admitted,) = analysed["limited-top"].found
+    assert admitted.plan["full"]["usd"] > 0.00001, "mode top has no such limit"
 
 
-def test_a_changed_result_is_found_out(store, values):
-    run = store.put_table("changed", values[:, :1_000].copy(), unit_rows=500)
-    success = analyse(store, run, 1, "full")
+def test_a_changed_result_is_found_out(store, analysed):
+    run, (success,) = analysed["changed"].run, analysed["changed"].found
     key = run.scores_prefix + success.anomaly.scores[1].name
     store.s3.put_object(
         Bucket=RESULTS,

@@ -115,9 +115,9 @@ def both(store, tmp_path_factory) -> Both:
         jobs[name, mode, metric] = Job(
             run=run, mode=mode, metric=metric, neighbours=K, top=TOP, more=kept
         )
-    one = analyse(store, list(jobs.values()), folder=tmp_path_factory.mktemp("jobs"))
     spread = [replace(jobs[case], ranks=3, threads=2) for case in SPREAD]
-    many = analyse(store, spread, folder=tmp_path_factory.mktemp("jobs"))
+    ended = analyse(store, [*jobs.values(), *spread], folder=tmp_path_factory.mktemp("jobs"))
+    one, many = ended[: len(jobs)], ended[len(jobs) :]
     found = {case: load(store, job) for case, job in jobs.items()}
     return Both(
         one=dict(zip(jobs, one, strict=True)),

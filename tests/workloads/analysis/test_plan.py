@@ -12,6 +12,7 @@ from workloads.analysis.pipeline.plan import Machine, Shape, admit, calibrate, p
 from workloads.analysis.pipeline.run_metrics import Figures
 from workloads.analysis.settings import SearchMeans
 from workloads.runtime.errors import StageError
+from workloads.variables import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
 
 SETTINGS = SearchMeans(
     max_dollars=None,
@@ -65,7 +66,7 @@ def test_full_grows_with_the_square_of_the_rows_and_top_with_the_rows():
     assert limited.seconds > full.seconds
 
 
-def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
+def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known(monkeypatch):
     plan = predict("full", SHAPE, SETTINGS, MACHINE, 0)
     admit(SETTINGS, SHAPE, plan)
     admit(replace(SETTINGS, max_dollars=7.0), SHAPE, plan)
@@ -77,8 +78,13 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
         ),
     ):
         admit(replace(SETTINGS, max_dollars=3.0), SHAPE, plan)
+    monkeypatch.setenv(ENV_MAX_DOLLARS, "5")
+    monkeypatch.delenv(ENV_STAGE_PRICES, raising=False)
+    told = SearchMeans.read()
+    assert (told.max_dollars, told.usd_per_hour) == (5.0, None)
+    unpriced = replace(SETTINGS, max_dollars=5.0, usd_per_hour=None)
     with pytest.raises(StageError, match="price of the analysis's machines is not known"):
-        admit(replace(SETTINGS, max_dollars=5.0), SHAPE, replace(plan, usd=None))
+        admit(unpriced, SHAPE, predict("full", SHAPE, unpriced, MACHINE, 0))
 
 
 @pytest.mark.parametrize("mode", ["top", "full"])

@@ -15,14 +15,19 @@ from localcloud.batch.container import HIDDEN
 from tests.workloads.analysis.conftest import MIDDLE, RESULTS, Store
 from tests.workloads.analysis.many import Job, analyse
 from tests.workloads.analysis.profile.serial import profile_of
+from tests.workloads.analysis.tables import run_of
 from workloads import contract
 from workloads.analysis.arrays import pack, unpack
 from workloads.analysis.launch.mpirun import ROOT
+from workloads.analysis.pipeline.success import Success
 from workloads.analysis.profile.exact import PROBABILITIES
+from workloads.analysis.settings import Settings
 from workloads.contract import ContractError, Run
 from workloads.records import Manifest, StageRecord
+from workloads.runtime.errors import StageError
 from workloads.variables import (
     ENV_EXACT_QUANTILES,
+    ENV_EXCHANGE,
     ENV_INGEST_BUCKET,
     ENV_INPUT_KEY,
     ENV_RANKS_PER_NODE,
@@ -68,12 +73,43 @@ def values() -> np.ndarray:
     return values
 
 
-def test_one_digest_for_any_number_of_ranks_and_threads(store, values, tmp_path):
-    run = store.put_table("ranks", values, unit_rows=1_000)  # 8 units, the last one short
+SHAPES = ((1, 1), (2, 2), (3, 1), (4, 1))
+"""Ranks, and threads of each."""
+
+
+@pytest.fixture(scope="module")
+def analysed(store, values, tmp_path_factory) -> dict[str, list[tuple[Job, Success]]]:
+    """By name: all that ranks do which are started once."""
+    ranks = store.put_table("ranks", values, unit_rows=1_000)  # 8 units, the last one short
+    few = store.put_table("few-units", values[:, :1_500].copy(), unit_rows=1_000)
+    jobs = {
+        "ranks": [
+            Job(run=ranks, mode="off", ranks=count, threads=threads) for count, threads in SHAPES
+        ],
+        "few-units": [Job(run=few, mode="off", ranks=4)],
+        "no-rows": [
+            Job(run=store.put_table("no-rows", np.zeros((2, 0)), unit_rows=10), mode="off", ranks=2)
+        ],
+        "quantiles": [
+            Job(
+                run=store.put_table(f"quantiles-{count}", values, unit_rows=1_000),
+                mode=mode,
+                ranks=count,
+                more={ENV_EXACT_QUANTILES: "true"},
+            )
+            for count, mode in ((1, "off"), (2, "off"), (3, "top"))
+        ],
+    }
+    together = [job for some in jobs.values() for job in some]
+    done = iter(analyse(store, together, folder=tmp_path_factory.mktemp("jobs")))
+    return {name: [(job, next(done)) for job in some] for name, some in jobs.items()}
+
+
+def test_one_digest_for_any_number_of_ranks_and_threads(store, values, analysed):
+    run = analysed["ranks"][0][0].run
     expected = profile_of(values, unit_rows=1_000)
-    shapes = ((1, 1), (2, 2), (3, 1), (4, 1))
-    jobs = [Job(run=run, mode="off", ranks=ranks, threads=threads) for ranks, threads in shapes]
-    for (ranks, _), success in zip(shapes, analyse(store, jobs, folder=tmp_path), strict=True):
+    for job, success in analysed["ranks"]:
+        ranks = job.ranks
         assert success.digest == expected.digest
         assert (success.ranks, success.nodes, success.units, success.rows) == (ranks, 1, 8, 7_300)
         assert success.complete_rows == expected.complete_rows < 7_300
@@ -93,21 +129,16 @@ def test_one_digest_for_any_number_of_ranks_and_threads(store, values, tmp_path)
         store.success(run)
 
 
-def test_more_ranks_than_units(store, values):
-    run = store.put_table("few-units", values[:, :1_500].copy(), unit_rows=1_000)
-    done = run_stage(store, run, 4)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_more_ranks_than_units(store, values, analysed):
+    ((job, success),) = analysed["few-units"]
+    assert (success.ranks, success.units) == (4, 2)
     expected = profile_of(values[:, :1_500], unit_rows=1_000).digest
-    assert store.profile(run).digest == expected
-    record = StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
-    assert record.details["digest"] == expected
+    assert store.profile(job.run).digest == success.digest == expected
 
 
-def test_a_table_without_rows(store):
-    run = store.put_table("no-rows", np.zeros((2, 0), np.float64), unit_rows=10)
-    done = run_stage(store, run, 2)
-    assert done.returncode == 0, done.stdout + done.stderr
-    profile = store.profile(run)
+def test_a_table_without_rows(store, analysed):
+    ((job, _),) = analysed["no-rows"]
+    profile = store.profile(job.run)
     assert (profile.rows, profile.complete_rows) == (0, 0)
     assert np.isnan(profile.mean).all()
     assert np.isnan(profile.quantiles([0.5]).values).all()
@@ -115,10 +146,10 @@ def test_a_table_without_rows(store):
 
 def test_a_failing_rank_ends_all_and_names_itself_and_the_unit(store, values):
     run = store.put_table("damaged", values, unit_rows=1_000, damaged_unit=6)
-    done = run_stage(store, run, 3)
+    done = run_stage(store, run, 2)
     assert done.returncode == 1, done.stdout + done.stderr
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
-    assert error["error"].startswith("rank 2 of 3 on node 0, unit 6: unit 6 of data/20260131/")
+    assert error["error"].startswith("rank 1 of 2 on node 0, unit 6: unit 6 of data/20260131/")
     assert "sha256" in error["error"]
     assert "preprocess" in error["hint"]
     assert run.success_key not in store.keys(run.results_prefix)
@@ -134,15 +165,23 @@ def test_cupy_demanded_where_there_is_none(store, values):
     assert "GPU" in error["hint"]
 
 
-def test_an_exchange_between_gpus_is_refused_on_the_host(store, values):
-    run = store.put_table("no-nccl", values[:, :100].copy(), unit_rows=100)
-    assert run_stage(store, run, 1, PIPELINE_EXCHANGE="nccl").returncode == 1
-    error = json.loads(store.get(RESULTS, run.error_key("analysis")))
+def test_an_exchange_between_gpus_is_refused_on_the_host(store, monkeypatch):
+    for name, value in {
+        **store.environ,
+        ENV_RUN_ID: run_of("no-nccl").run_id,
+        ENV_EXCHANGE: "nccl",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StageError) as refused:
+        Settings.read()
     assert (
         "PIPELINE_EXCHANGE is 'nccl', which moves rows between GPUs, but PIPELINE_ARRAY_BACKEND is"
-        " 'numpy'" in error["error"]
+        " 'numpy'" in refused.value.sentence
     )
-    assert error["hint"] == "set PIPELINE_EXCHANGE to 'host', or PIPELINE_ARRAY_BACKEND to 'cupy'"
+    assert (
+        refused.value.hint == "set PIPELINE_EXCHANGE to 'host', or PIPELINE_ARRAY_BACKEND to 'cupy'"
+    )
+    assert refused.value.exit_code == 1
 
 
 def test_a_csv_that_preprocess_cleaned(store):
@@ -161,6 +200,8 @@ def test_a_csv_that_preprocess_cleaned(store):
     done = run_stage(store, run, 2)
     assert done.returncode == 0, done.stdout + done.stderr
     profile = store.profile(run)
+    record = StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
+    assert record.details["digest"] == profile.digest
     assert (profile.rows, store.success(run).units, len(profile.columns)) == (178, 4, 14)
     exact = frame.astype(np.float64).astype(np.float64)
     np.testing.assert_allclose(profile.mean, exact.mean(), rtol=1e-13)
@@ -168,21 +209,10 @@ def test_a_csv_that_preprocess_cleaned(store):
     np.testing.assert_allclose(profile.correlation, exact.corr(), rtol=1e-9, atol=1e-12)
 
 
-def test_exact_quantiles_are_those_of_numpy_on_any_number_of_ranks(store, values, tmp_path):
-    exact = {ENV_EXACT_QUANTILES: "true"}
-    jobs = [
-        Job(
-            run=store.put_table(f"quantiles-{ranks}", values, unit_rows=1_000),
-            mode=mode,
-            ranks=ranks,
-            more=exact,
-        )
-        for ranks, mode in ((1, "off"), (2, "off"), (3, "top"))
-    ]
-    found_by = analyse(store, jobs, folder=tmp_path)
+def test_exact_quantiles_are_those_of_numpy_on_any_number_of_ranks(store, values, analysed):
     finite = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
     digests = set()
-    for job, success in zip(jobs, found_by, strict=True):
+    for job, success in analysed["quantiles"]:
         run = job.run
         manifest = Manifest.from_json(store.get(MIDDLE, run.manifest_key))
         table_bytes = sum(unit.byte_length for unit in manifest.units)

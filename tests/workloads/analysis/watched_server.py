@@ -7,19 +7,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from moto.moto_api._internal.models import moto_api_backend
-from moto.moto_server.werkzeug_app import (
-    DomainDispatcherApplication,
-    MotoRequestHandler,
-    create_backend_app,
-)
-from werkzeug.serving import make_server
+
+from localcloud.http.server import HOST, HttpServer
+from localcloud.moto.speed import backend_app, hasten
 
 _LONGEST_SECONDS = 120
 """That a request is held up; the test that asked for it fails long before."""
@@ -135,16 +131,13 @@ def served() -> Iterator[tuple[str, Watch]]:
     Not for the session: moto's state belongs to the process, and other files of the worker empty
     it.
     """
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    watch = Watch(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, watch, threaded=True, request_handler=MotoRequestHandler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    host, port = server.server_address[:2]
+    hasten()
+    # of S3 alone: moto else looks through its folder at each request for a service of that name
+    watch = Watch(backend_app("s3"))
+    server = HttpServer(watch, port=0)
+    server.start()
     try:
-        yield f"http://{host!s}:{port}", watch
+        yield f"http://{HOST}:{server.port}", watch
     finally:
         moto_api_backend.reset()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        server.stop()

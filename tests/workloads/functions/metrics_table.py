@@ -12,6 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from localcloud.moto.speed import hasten
 from tests.support.metrics_table import table
 from workloads.functions import clients
 from workloads.variables import ENV_SLACK_WEBHOOK_SECRET_ARN, ENV_TABLE
@@ -44,6 +45,7 @@ def webhook_secret(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 def fresh_table() -> Any:
     """An empty metrics table, and functions that make their clients anew."""
+    hasten()
     clients.forget()
     found = metrics_table()
     client = found.meta.client

@@ -9,8 +9,8 @@ import gzip
 import hashlib
 import io
 import json
-import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,12 +18,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from moto.server import ThreadedMotoServer
 from pyarrow import parquet
 
+from tests.workloads.analysis.watched_server import served
 from workloads.contract import Run, Upload
+from workloads.preprocess.stage import main
 from workloads.records import Manifest, StageRecord
 from workloads.runtime import s3
+from workloads.runtime.stage import run_stage
 from workloads.samples.generate import Table
 
 ROOT = Path(__file__).parents[3]
@@ -72,12 +74,8 @@ def keys(bucket: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def endpoint():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with served() as (address, _):
+        yield address
 
 
 @pytest.fixture
@@ -247,14 +245,24 @@ def test_a_file_of_several_parts_in_gzip(rehearsal):
     ],
 )
 def test_a_refused_file_leaves_a_sentence_and_no_table(
-    rehearsal, data, variables, code, sentence, left
+    rehearsal, monkeypatch, capfd, data, variables, code, sentence, left
 ):
+    """A file that is empty is refused to a process, what is refused besides to this one."""
     run = rehearsal.upload("bad", data)
-    done = rehearsal.run(run, **variables)
-    assert done.returncode == code, done.stderr
-    assert sentence in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert "Traceback" not in done.stdout
+    if data:
+        named = {**rehearsal.environment, "PIPELINE_RUN_ID": run.run_id, **variables}
+        for name, value in named.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        ended = run_stage("preprocess", main)
+        stdout, stderr = capfd.readouterr()
+    else:
+        done = rehearsal.run(run, **variables)
+        ended, stdout, stderr = done.returncode, done.stdout, done.stderr
+    assert ended == code, stderr
+    assert sentence in stderr
+    assert len(stderr.splitlines()) == 1
+    assert "Traceback" not in stdout
     assert {key.rsplit("/", 1)[1] for key in keys("intermediate")} == left
     error = json.loads(s3.get_bytes("results", run.error_key("preprocess")))
     assert sentence in error["error"]

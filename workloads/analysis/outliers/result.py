@@ -165,7 +165,8 @@ def decode_scores(data: bytes) -> tuple[Integers, Floats, Integers]:
     Raises ValueError where it is something else.
     """
     try:
-        table = pq.read_table(io.BytesIO(data))
+        # read_table would load pyarrow's data sets first
+        table = pq.ParquetFile(io.BytesIO(data)).read()
         neighbour = table.column("neighbour").combine_chunks().fill_null(NO_NEIGHBOUR)
         return (
             table.column("row").to_numpy(),

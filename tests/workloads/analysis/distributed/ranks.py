@@ -1,4 +1,4 @@
-"""Programs for several ranks, started by test_ring.py and test_exchange.py under mpirun: rank 0
+"""What several ranks do for test_ring.py and test_exchange.py, started once under mpirun: rank 0
 prints one JSON object.
 """
 
@@ -156,19 +156,31 @@ def expected_of(table: dict[int, Block]) -> dict[int, UnitScores]:
     }
 
 
-SHAPES = [
-    (3 * COMM.size + 1, 1),
-    (2 * COMM.size + 1, 2),
-    (1, 1),
-    (2, 1),
-    (COMM.size - 1, 1),
-    (7, 99),
-]
-"""Units, and groups of a rank."""
+def shapes_of(ranks: int) -> list[tuple[int, int]]:
+    """Units, and groups of a rank."""
+    return [(3 * ranks + 1, 1), (2 * ranks + 1, 2), (1, 1), (2, 1), (ranks - 1, 1), (7, 99)]
 
 
-def rings(
-    rng: np.random.Generator, exchange: Exchange, shapes: Sequence[tuple[int, int]] = SHAPES
+def rings(seed: int) -> dict[str, Any]:
+    """By number of ranks: searches over tables of many shapes, then those that are stopped."""
+    said: dict[str, Any] = {}
+    for ranks in range(2, COMM.size + 1):
+        comm = PollingComm(COMM.Split(int(COMM.rank < ranks), COMM.rank))
+        found = None
+        if COMM.rank < ranks:
+            rng = np.random.default_rng((seed, ranks))
+            found = ring(rng, comm, HostExchange(comm), shapes_of(ranks))
+        comm.Free()
+        said[str(ranks)] = COMM.bcast(found)
+    said["resumes"] = resumes(np.random.default_rng(seed))
+    return said
+
+
+def ring(
+    rng: np.random.Generator,
+    comm: MPI.Intracomm,
+    exchange: Exchange,
+    shapes: Sequence[tuple[int, int]],
 ) -> dict[str, Any]:
     """Searches over tables of many shapes: bits, pairs compared against pairs that there are, and
     each rank's part of even units.
@@ -176,38 +188,38 @@ def rings(
     wrong: list[Any] = []
     for units, groups in shapes:
         table = table_of(rng, units, ROWS)
-        coordinator = Memory(COMM, {})
+        coordinator = Memory(comm, {})
         found = search(
             coordinator,
             Source(table, ROWS, 3),
             units,
-            UNIT_BYTES * -(-units // COMM.size // groups),
+            UNIT_BYTES * -(-units // comm.size // groups),
             exchange,
         )
         if not equal(found, expected_of(table)) or coordinator.found != {
             f"scores-{unit:06}" for unit in range(units)
         }:
             wrong.append([units, groups])
-        evaluations = COMM.allreduce(coordinator.progress.evaluations)
+        evaluations = comm.allreduce(coordinator.progress.evaluations)
         if groups == 1 and evaluations != evaluations_of(table):
             wrong.append([units, evaluations, evaluations_of(table)])
-    return {"wrong": wrong, "parts": parts_of_even_units(exchange)}
+    return {"wrong": wrong, "parts": parts_of_even_units(comm, exchange)}
 
 
-def parts_of_even_units(exchange: Exchange) -> list[float]:
-    units = 4 * COMM.size
+def parts_of_even_units(comm: MPI.Intracomm, exchange: Exchange) -> list[float]:
+    units = 4 * comm.size
     even = {
         unit: Block(
             ids=np.arange(unit * ROWS, (unit + 1) * ROWS), rows=np.zeros((ROWS, 3), np.float64)
         )
         for unit in range(units)
     }
-    coordinator = Memory(COMM, {})
+    coordinator = Memory(comm, {})
     search(coordinator, Source(even, ROWS, 3), units, UNIT_BYTES * units, exchange)
-    return [one / evaluations_of(even) for one in COMM.allgather(coordinator.progress.evaluations)]
+    return [one / evaluations_of(even) for one in comm.allgather(coordinator.progress.evaluations)]
 
 
-def resumes(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
+def resumes(rng: np.random.Generator) -> dict[str, Any]:
     """Stopped again and again, and gone on with by other numbers of ranks and other memory."""
     wrong: list[Any] = []
     attempts = 0
@@ -243,11 +255,12 @@ def resumes(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
     return {"wrong": wrong, "attempts": attempts}
 
 
-def choices(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
+def choices(seed: int) -> dict[str, Any]:
     """Which exchange is chosen in the face of every fault, and a search by each that passes its
     test.
     """
     said: dict[str, Any] = {}
+    rng, shapes = np.random.default_rng(seed), shapes_of(COMM.size)[:2]
     for name in ("cuda-aware", "nccl"):
         for fault in fakes.FAULTS if name == "nccl" else ("", "bit", "absent"):
             start = time.monotonic()
@@ -263,9 +276,9 @@ def choices(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
                 "aborted": aborted,
             }
             if not chosen.refused:
-                said[f"{name} search"] = rings(rng, chosen.exchange, SHAPES[:2])
+                said[f"{name} search"] = ring(rng, COMM, chosen.exchange, shapes)
                 device.uploads = 0
-                parts_of_even_units(chosen.exchange)
+                parts_of_even_units(COMM, chosen.exchange)
                 said[f"{name} uploads"] = device.uploads
             HELD.append(chosen)
     said["host"] = choose(None, COMM).record()
@@ -274,15 +287,10 @@ def choices(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
 
 
 HELD: list[Any] = []
-PROGRAMS: dict[str, Callable[[np.random.Generator, Exchange], dict[str, Any]]] = {
-    "rings": rings,
-    "resumes": resumes,
-    "choices": choices,
-}
 
 
 def main() -> None:
-    result = PROGRAMS[sys.argv[1]](np.random.default_rng(int(sys.argv[2])), HostExchange(COMM))
+    result = {"rings": rings(int(sys.argv[1])), "choices": choices(5)}
     if COMM.rank == 0:
         sys.stdout.write(json.dumps(result) + "\n")
 

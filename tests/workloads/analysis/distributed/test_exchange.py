@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.workloads.analysis.distributed.mpirun import run_ranks
+from tests.workloads.analysis.distributed import mpirun
 
 ALL_WELL = ""
+pytestmark = mpirun.RING_OF_RANKS
 
 
 @pytest.fixture(scope="module")
 def said():
-    return run_ranks(4, "choices", "5")
+    return mpirun.said()["choices"]
 
 
 @pytest.mark.parametrize("name", ["cuda-aware", "nccl"])

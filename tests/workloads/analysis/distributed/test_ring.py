@@ -5,14 +5,13 @@ same bits, and on after any stop.
 from __future__ import annotations
 
 import itertools
-import secrets
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.workloads.analysis.distributed.mpirun import run_ranks
+from tests.workloads.analysis.distributed.mpirun import RING_OF_RANKS, SEED, said
 from workloads.analysis.distributed import assignment
 from workloads.analysis.distributed.transport.messages import pack, rows_of, size_of, unpack
 from workloads.analysis.distributed.travelling_unit import (
@@ -27,19 +26,19 @@ from workloads.analysis.knn.neighbours import Neighbours
 from workloads.analysis.knn.pairs_numpy import NumpyPairs
 from workloads.analysis.knn.state import QueryState
 
+pytestmark = RING_OF_RANKS
+
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_each_pair_of_units_is_compared_once_and_all_ranks_have_as_many(ranks):
-    seed = secrets.randbits(32)
-    found = run_ranks(ranks, "rings", str(seed))
-    assert found["wrong"] == [], f"seed {seed}"
+    found = said()["rings"][str(ranks)]
+    assert found["wrong"] == [], f"seed {SEED}"
     assert found["parts"] == pytest.approx([1 / ranks] * ranks, rel=0.01)
 
 
 def test_a_stopped_search_goes_on_with_other_ranks_and_other_memory_and_does_nothing_twice():
-    seed = secrets.randbits(32)
-    found = run_ranks(4, "resumes", str(seed))
-    assert found["wrong"] == [], f"seed {seed}"
+    found = said()["rings"]["resumes"]
+    assert found["wrong"] == [], f"seed {SEED}"
     assert found["attempts"] > 4
 
 

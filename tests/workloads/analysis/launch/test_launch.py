@@ -180,7 +180,7 @@ def test_a_child_that_is_told_to_stop_lets_the_ranks_store_and_the_next_attempt_
     assert any("/query-" in key for key in store.keys(run.checkpoints_prefix))
     assert run.success_key not in store.keys(run.results_prefix)
 
-    again = make(nodes=1, ranks=2)
+    again = make(nodes=1)
     again.run = run
     again.start(0, ["-m", "workloads.analysis"], AWS_BATCH_JOB_ATTEMPT="2", **anomaly)
     assert again.wait(0) == 0, again.log(0)

@@ -64,6 +64,8 @@ def test_there_are_as_many_steps_as_the_crash_tests_think(world):
 def test_crashes_between_any_steps_leave_exactly_one_run(aws, crashes):
     with pytest.MonkeyPatch.context() as patch:
         world = install(aws, patch)
+        # an invocation that waits looks fourteen times and more, so that it comes to every step
+        patch.setattr(submit, "_POLL_SECONDS", 4.0)
         for step, pause in crashes:
             world.steps, world.at_step = 0, crash_at(step)
             with suppress(Crash, RuntimeError):
