@@ -11,16 +11,19 @@ import sys
 import time
 from pathlib import Path
 
-from mpi4py import MPI
+from workloads.runtime.loading import loading
 
-from workloads.analysis.pipeline import plan
-from workloads.analysis.pipeline.shard_run import OneShard
-from workloads.analysis.pipeline.table_run import WholeTable
-from workloads.analysis.progress import Progress, Stop
-from workloads.analysis.settings import Settings
-from workloads.analysis.waiting import PollingComm
-from workloads.runtime import logs
-from workloads.variables import ENV_RANKS_PER_NODE
+with loading():
+    from mpi4py import MPI
+
+    from workloads.analysis.pipeline import plan
+    from workloads.analysis.pipeline.shard_run import OneShard
+    from workloads.analysis.pipeline.table_run import WholeTable
+    from workloads.analysis.progress import Progress, Stop
+    from workloads.analysis.settings import Settings
+    from workloads.analysis.waiting import PollingComm
+    from workloads.runtime import logs
+    from workloads.variables import ENV_RANKS_PER_NODE
 
 
 def main(wanted: Path, done: Path) -> None:
