@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import json
-import runpy
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from localcloud.deployment.stack_file import read_stack
 from tests.components import mocks
 
 ROOT = Path(__file__).parents[2]
+_MAIN = ROOT / "__main__.py"
 STACKS = ("dev", "local", "prod")
 SLACK_URL = "https://hooks.slack.com/services/T0/B0/not-to-be-seen"
 SLACK = {f"{mocks.PROJECT}:slack-webhook-url": SLACK_URL}
@@ -32,20 +33,33 @@ def deploy(
     secrets: Mapping[str, str] = SLACK,
     keys: Mapping[str, str] | None = None,
     preview: bool = False,
+    until: str = "",
 ) -> mocks.Recording:
     """The stack with some sections changed.
 
     Mappings are merged, everything else is replaced, None takes a key away; `keys` are added in
-    full.
+    full. The program ends behind the component that it calls `until`: what comes later cannot
+    change what is there.
     """
-    main = str(ROOT / "__main__.py")
     return mocks.deploy(
-        lambda: runpy.run_path(main, run_name="__main__"),
+        lambda: _run(until),
         stack=stack,
         config={**_values(stack, changes), **(keys or {})},
         secrets=secrets,
         preview=preview,
     )
+
+
+def _run(until: str) -> None:
+    program = ast.parse(_MAIN.read_text())
+    if until:
+        ends = {
+            ast.unparse(each.targets[0]): number
+            for number, each in enumerate(program.body, start=1)
+            if isinstance(each, ast.Assign)
+        }
+        del program.body[ends[until] :]
+    exec(compile(program, _MAIN, "exec"), {"__name__": "__main__"})  # noqa: S102 - our own
 
 
 def config_of(stack: str, changes: Mapping[str, Any] | None = None) -> StackConfig:

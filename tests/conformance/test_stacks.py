@@ -52,6 +52,7 @@ def test_a_stack_comes_changes_and_goes_alike_in_both_engines(rehearsal: Rehears
         if step["urn"] in expected
     }
     assert told == expected
+    import json as J; Path("/tmp/cl/seen.json").write_text(J.dumps([(x["urn"],x["op"],x.get("detailedDiff"),x["urn"] in expected, (x.get("newState") or {}).get("dependencies")) for x in seen],indent=1))
 
     change = _change(cli)
     previewed = cli.preview()  # by the state, which knows nothing of the changes by hand

@@ -32,21 +32,30 @@ MACHINE_VCPUS = 36
 """Of a c5n.9xlarge; the environment `nodes` takes two."""
 
 
+LOGS = "site"
+
+
 class Site:
-    """The local stack in an AWS of its own, and jobs on its queue `nodes`.
+    """The local stack as far as its queues in an AWS of its own, and jobs on its queue `nodes`.
+    What comes after the queues is in tests/conformance/book.
 
     It has no EFA, which would demand a placement group.
     """
 
     def __init__(self, cloud: LocalCloud, directory: Path) -> None:
         self.cloud, self._directory = cloud, directory
+        self._program = directory / "program"
+        self._program.mkdir()
+        source, found, _ = (ROOT / "__main__.py").read_text().partition("jobs = Jobs(")
+        assert found
+        (self._program / "__main__.py").write_text(source)
+        for name in ("Pulumi.yaml", "Pulumi.local.yaml"):
+            (self._program / name).symlink_to(ROOT / name)
+        cloud.client("logs").create_log_group(logGroupName=LOGS)
         self._grouped = True
         self.state = State()
         first = self.deploy()
         self.queue = str(first.resource(QUEUE, "queues-nodes").outputs["arn"])
-        self._logs = next(
-            r.id for r in first.resources if r.type == "aws:cloudwatch/logGroup:LogGroup"
-        )
 
     @property
     def batch(self) -> Any:
@@ -62,7 +71,7 @@ class Site:
         )
         try:
             deployment = deploy(
-                ROOT,
+                self._program,
                 "local",
                 self.cloud.client,
                 config=config,
@@ -89,7 +98,7 @@ class Site:
         sizes = [{"type": "VCPU", "value": str(MACHINE_VCPUS)}, {"type": "MEMORY", "value": "1024"}]
         log = {
             "logDriver": "awslogs",
-            "options": {"awslogs-group": self._logs, "awslogs-stream-prefix": "x"},
+            "options": {"awslogs-group": LOGS, "awslogs-stream-prefix": "x"},
         }
         container = {
             "image": "x/y:1",
