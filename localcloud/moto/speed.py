@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import botocore.session
 import moto.core.responses
+import moto.core.serialize
 import moto.core.utils
 import moto.ec2.utils
+from botocore.hooks import EVENT_ALIASES, EventAliaser
 from moto.core.loaders import create_loader
 from moto.core.utils import method_names_from_class
 from moto.moto_api._internal import mock_random
@@ -32,6 +34,40 @@ def hasten() -> None:
     setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))  # noqa: B010
     # 1,300 AMIs come with each cloud, and three ids with each of them
     setattr(moto.ec2.utils, "random_resource_id", _resource_id)  # noqa: B010
+    _share_event_names()
+    _keep_names_of_attributes()
+
+
+def _share_event_names() -> None:
+    """Each client looks for the names of its events among eighty old ones; now the first one does
+    it for all.
+    """
+    made, known = EventAliaser.__init__, dict[str, str]()
+
+    def make(aliaser: Any, emitter: Any, aliases: Any = None) -> None:
+        made(aliaser, emitter, aliases)
+        if aliases in (None, EVENT_ALIASES):
+            aliaser._alias_name_cache = known  # noqa: SLF001 - there is no setting for it
+
+    setattr(EventAliaser, "__init__", make)  # noqa: B010
+
+
+def _keep_names_of_attributes() -> None:
+    """Under which names an answer's member may stand in the object that it is taken from depends on
+    the member and on the class of the object alone, and moto thinks of all of them for each value.
+    """
+    picker: Any = moto.core.serialize.XFormedAttributePicker
+    names_of, known = picker.get_possible_keys, dict[tuple[Any, ...], tuple[str, ...]]()
+
+    def names(self: Any, context: Any) -> tuple[str, ...]:
+        if self.alias_providers is not moto.core.serialize.DEFAULT_ALIAS_PROVIDERS:
+            return tuple(names_of(self, context))
+        place = context.key, context.shape, type(context.obj)
+        if place not in known:
+            known[place] = tuple(names_of(self, context))
+        return known[place]
+
+    picker.get_possible_keys = names
 
 
 def _resource_id(size: int = 8) -> str:
