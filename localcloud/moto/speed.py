@@ -39,17 +39,30 @@ def hasten() -> None:
 
 
 def _share_event_names() -> None:
-    """Each client looks for the names of its events among eighty old ones; now the first one does
-    it for all.
+    """Each client looks for the names of its events among eighty old ones, and takes each name
+    apart for each of them. Now the first client does it for all, and once for all old ones.
     """
-    made, known = EventAliaser.__init__, dict[str, str]()
+    owner: Any = EventAliaser
+    made, find, known = owner.__init__, owner._alias_event_name, dict[str, str]()  # noqa: SLF001
+    parts = frozenset(old for old in EVENT_ALIASES if "." not in old)
+    longer = tuple(old for old in EVENT_ALIASES if "." in old)
 
-    def make(aliaser: Any, emitter: Any, aliases: Any = None) -> None:
-        made(aliaser, emitter, aliases)
-        if aliases in (None, EVENT_ALIASES):
-            aliaser._alias_name_cache = known  # noqa: SLF001 - there is no setting for it
+    def make(aliaser: Any, event_emitter: Any, event_aliases: Any = None) -> None:
+        made(aliaser, event_emitter, event_aliases)
+        if event_aliases in (None, EVENT_ALIASES):
+            aliaser._alias_name_cache = known  # noqa: SLF001
 
-    setattr(EventAliaser, "__init__", make)  # noqa: B010
+    def alias(aliaser: Any, event_name: str) -> Any:
+        if (
+            aliaser._alias_name_cache is known  # noqa: SLF001
+            and event_name not in known
+            and parts.isdisjoint(event_name.split("."))
+            and not any(old in event_name for old in longer)
+        ):
+            known[event_name] = event_name
+        return find(aliaser, event_name)
+
+    owner.__init__, owner._alias_event_name = make, alias  # noqa: SLF001
 
 
 def _keep_names_of_attributes() -> None:
