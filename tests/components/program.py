@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from config import StackConfig, load_stack_config
 from localcloud.deployment.stack_file import read_stack
 from tests.components import mocks
+from tests.support.program import MAIN, ROOT, source
 
-ROOT = Path(__file__).parents[2]
-_MAIN = ROOT / "__main__.py"
 STACKS = ("dev", "local", "prod")
 SLACK_URL = "https://hooks.slack.com/services/T0/B0/not-to-be-seen"
 SLACK = {f"{mocks.PROJECT}:slack-webhook-url": SLACK_URL}
@@ -38,28 +35,16 @@ def deploy(
     """The stack with some sections changed.
 
     Mappings are merged, everything else is replaced, None takes a key away; `keys` are added in
-    full. The program ends behind the component that it calls `until`: what comes later cannot
-    change what is there.
+    full. The program ends behind the component that it calls `until`.
     """
+    program = compile(source(until), MAIN, "exec")
     return mocks.deploy(
-        lambda: _run(until),
+        lambda: exec(program, {"__name__": "__main__"}),  # noqa: S102 - our own
         stack=stack,
         config={**_values(stack, changes), **(keys or {})},
         secrets=secrets,
         preview=preview,
     )
-
-
-def _run(until: str) -> None:
-    program = ast.parse(_MAIN.read_text())
-    if until:
-        ends = {
-            ast.unparse(each.targets[0]): number
-            for number, each in enumerate(program.body, start=1)
-            if isinstance(each, ast.Assign)
-        }
-        del program.body[ends[until] :]
-    exec(compile(program, _MAIN, "exec"), {"__name__": "__main__"})  # noqa: S102 - our own
 
 
 def config_of(stack: str, changes: Mapping[str, Any] | None = None) -> StackConfig:

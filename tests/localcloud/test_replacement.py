@@ -22,6 +22,7 @@ from localcloud.deployment.engine.state import State
 from localcloud.deployment.provider import batch_updates
 from localcloud.protocol.wire import Call
 from tests.localcloud.conftest import until
+from tests.support.program import write_part
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
@@ -44,13 +45,7 @@ class Site:
 
     def __init__(self, cloud: LocalCloud, directory: Path) -> None:
         self.cloud, self._directory = cloud, directory
-        self._program = directory / "program"
-        self._program.mkdir()
-        source, found, _ = (ROOT / "__main__.py").read_text().partition("jobs = Jobs(")
-        assert found
-        (self._program / "__main__.py").write_text(source)
-        for name in ("Pulumi.yaml", "Pulumi.local.yaml"):
-            (self._program / name).symlink_to(ROOT / name)
+        self._program = write_part(directory / "program", "local", "queues")
         cloud.client("logs").create_log_group(logGroupName=LOGS)
         self._grouped = True
         self.state = State()
@@ -152,6 +147,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("site")
     with LocalCloud(directory, images={"x/*": directory}) as cloud:
+        cloud.batch.store.relation_seconds = 0.0  # but where a test is about that
         yield Site(cloud, directory)
 
 
@@ -378,7 +374,6 @@ def test_an_image_of_ones_own_comes_and_goes(site: Site) -> None:
         (configuration,) = found["computeEnvironments"][0]["computeResources"]["ec2Configuration"]
         return str(configuration["imageIdOverride"]) if "imageIdOverride" in configuration else None
 
-    site.cloud.batch.store.relation_seconds = 0.0
     replaced = {"replace": {"environments-nodes"}, "delete replaced": {"environments-nodes"}}
     for wanted, steps in (
         ("ami-11111111", replaced),
