@@ -295,13 +295,8 @@ def test_variables_of_the_stages() -> None:
         "block_memory_mib": 4096,
         "exact_quantiles": True,
     }
-    full = _environment(
-        _container(
-            _as_far_as_jobs("prod", {"jobs": {"analysis": limited}}).one(
-                DEFINITION, "jobs-analysis"
-            )
-        )
-    )
+    other = _as_far_as_jobs("prod", {"jobs": {"analysis": limited}})
+    full = _environment(_container(other.one(DEFINITION, "jobs-analysis")))
     hidden = _as_far_as_jobs("prod", {"pipeline": {"show_values": False}})
     for stage in STAGES:
         assert (
