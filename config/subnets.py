@@ -5,6 +5,7 @@ Pure arithmetic, so that rules can ask for it before anything exists.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass
 from typing import Final
@@ -30,6 +31,7 @@ class SubnetPlan:
         return ipaddress.IPv4Network(self.private[0]).num_addresses - RESERVED_ADDRESSES
 
 
+@functools.cache
 def plan_subnets(cidr_block: str, zones: int) -> SubnetPlan:
     """Private subnets from the beginning of the block, as large as they can be; small public ones
     from its end.

@@ -62,6 +62,7 @@ def survey(cloud: LocalCloud, service: str) -> Coverage:
             inject_host_prefix=False,
             retries={"total_max_attempts": 1},
             read_timeout=60,
+            user_agent="localcloud",
         ),
         **cloud.deployer.credentials,
     )

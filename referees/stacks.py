@@ -15,8 +15,9 @@ from typing import Any
 from localcloud.deployment.engine import Resource
 from localcloud.deployment.stack_file import read_stack
 from tests.components import mocks
-from tests.components.program import ROOT, SLACK
+from tests.components.program import SLACK
 from tests.config.stacks import EXAMPLES, program_with
+from tests.support.program import ROOT
 
 _OTHERWISE: dict[str, tuple[str, dict[str, Any]]] = {
     "dev-step-functions": ("dev", {"orchestrator": "step-functions"}),

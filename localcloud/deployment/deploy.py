@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from pulumi.runtime import run_in_stack, set_all_config, settings
 
-from localcloud.deployment import source_positions
+from localcloud.deployment import sdk_types, source_positions
 from localcloud.deployment.engine import Engine
 from localcloud.deployment.engine.autonaming import Names, NamingError
 from localcloud.deployment.engine.state import Failure, Resource, State, Step
@@ -247,6 +247,7 @@ def _run(
     preview: bool,
 ) -> float:
     source_positions.hasten()
+    sdk_types.hasten()
     settings.configure(
         settings.Settings(
             project=stack.project,

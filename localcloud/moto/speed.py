@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import botocore.session
 import moto.core.responses
+import moto.core.serialize
 import moto.core.utils
 import moto.ec2.utils
+from botocore.hooks import EVENT_ALIASES, EventAliaser
 from moto.core.loaders import create_loader
 from moto.core.utils import method_names_from_class
 from moto.moto_api._internal import mock_random
@@ -32,6 +34,53 @@ def hasten() -> None:
     setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))  # noqa: B010
     # 1,300 AMIs come with each cloud, and three ids with each of them
     setattr(moto.ec2.utils, "random_resource_id", _resource_id)  # noqa: B010
+    _share_event_names()
+    _keep_names_of_attributes()
+
+
+def _share_event_names() -> None:
+    """Each client looks for the names of its events among eighty old ones, and takes each name
+    apart for each of them. Now the first client does it for all, and once for all old ones.
+    """
+    owner: Any = EventAliaser
+    made, find, known = owner.__init__, owner._alias_event_name, dict[str, str]()  # noqa: SLF001
+    parts = frozenset(old for old in EVENT_ALIASES if "." not in old)
+    longer = tuple(old for old in EVENT_ALIASES if "." in old)
+
+    def make(aliaser: Any, event_emitter: Any, event_aliases: Any = None) -> None:
+        made(aliaser, event_emitter, event_aliases)
+        if event_aliases in (None, EVENT_ALIASES):
+            aliaser._alias_name_cache = known  # noqa: SLF001
+
+    def alias(aliaser: Any, event_name: str) -> Any:
+        if (
+            aliaser._alias_name_cache is known  # noqa: SLF001
+            and event_name not in known
+            and parts.isdisjoint(event_name.split("."))
+            and not any(old in event_name for old in longer)
+        ):
+            known[event_name] = event_name
+        return find(aliaser, event_name)
+
+    owner.__init__, owner._alias_event_name = make, alias  # noqa: SLF001
+
+
+def _keep_names_of_attributes() -> None:
+    """Under which names an answer's member may stand in the object that it is taken from depends on
+    the member and on the class of the object alone, and moto thinks of all of them for each value.
+    """
+    picker: Any = moto.core.serialize.XFormedAttributePicker
+    names_of, known = picker.get_possible_keys, dict[tuple[Any, ...], tuple[str, ...]]()
+
+    def names(self: Any, context: Any) -> tuple[str, ...]:
+        if self.alias_providers is not moto.core.serialize.DEFAULT_ALIAS_PROVIDERS:
+            return tuple(names_of(self, context))
+        place = context.key, context.shape, type(context.obj)
+        if place not in known:
+            known[place] = tuple(names_of(self, context))
+        return known[place]
+
+    picker.get_possible_keys = names
 
 
 def _resource_id(size: int = 8) -> str:

@@ -94,7 +94,11 @@ class Alarms:
 
     def evaluate(self) -> list[Change]:
         """Decides on all alarms, composite ones last, and publishes the changes; returns them."""
-        alarms, points = self._state.alarms(), by_metric(self._state.metric_data())
+        alarms = self._state.alarms()
+        looked_at = {(alarm.namespace, alarm.metric_name) for alarm in alarms if alarm.rule is None}
+        points = by_metric(
+            each for each in self._state.metric_data() if (each.namespace, each.name) in looked_at
+        )
         found = [
             self._decide(alarm, *self._metric_state(alarm, points))
             for alarm in alarms

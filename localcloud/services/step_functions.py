@@ -105,10 +105,19 @@ def interpreter(
         )
         deletions.ended(execution)
 
-    ends, programs, deletions = ExecutionEnds(ended), _Programs(), MachineDeletions()
+    ends, deletions = ExecutionEnds(ended), MachineDeletions()
+    # parsing one takes longer than all other work on a short execution, and moto parses it when it
+    # is made, when it is described, and for each execution
+    parsed = functools.lru_cache(maxsize=16)(AmazonStateLanguageParser.parse)
+    parsing = threading.Lock()  # many executions begin at once
+
+    def parse(definition: str) -> Any:
+        with parsing:
+            return parsed(definition)
 
     def program(self: Any) -> Any:
-        return programs.new(self._evaluation_details.state_machine_details.definition)
+        # one of its own, for moto keeps a part of an execution's state in it
+        return copy.deepcopy(parse(self._evaluation_details.state_machine_details.definition)[0])
 
     def entered(self: Any, env: Any) -> None:
         ends.entered(env)
@@ -118,6 +127,7 @@ def interpreter(
             enter(self, env)
 
     replaced: list[tuple[Any, str, Any]] = [
+        (AmazonStateLanguageParser, "parse", staticmethod(parse)),
         (ExecutionWorker, "_get_evaluation_entrypoint", program),
         (service_task.StateTaskService, "_normalise_parameters", _to_sdk),
         (service_task.StateTaskService, "_normalise_response", _from_sdk),
@@ -164,23 +174,6 @@ def _wait_while_throttled(env: Any, throttled: threading.Event, count: Count) ->
         )
         while throttled.is_set() and env.is_running():
             time.sleep(_THROTTLED_SECONDS)
-
-
-class _Programs:
-    """Parsed definitions: parsing one takes longer than all other work on a short execution, and
-    moto does it for each.
-    """
-
-    def __init__(self) -> None:
-        self._parsed: dict[str, Any] = {}
-        self._lock = threading.Lock()
-
-    def new(self, definition: str) -> Any:
-        """A program of one's own, for moto keeps a part of an execution's state in it."""
-        with self._lock:
-            if definition not in self._parsed:
-                self._parsed[definition] = AmazonStateLanguageParser.parse(definition)[0]
-            return copy.deepcopy(self._parsed[definition])
 
 
 def _timestamp(text: str) -> datetime | None:

@@ -22,6 +22,7 @@ from tests.config.stacks import REMOVED, changed
 from tests.config.test_shape import CASES
 
 ROOT = Path(__file__).parents[2]
+GENERATED = generated()
 VALIDATOR = Draft202012Validator(stack_file_schema())
 BEYOND = {"network.cidr_block"}
 """An address range is arithmetic, and JSON Schema knows none."""
@@ -103,15 +104,15 @@ def test_sections_without_defaults_are_required() -> None:
     assert required == {"environments", "queues", "jobs", "budget"}
 
 
-@pytest.mark.parametrize("path", generated(), ids=str)
+@pytest.mark.parametrize("path", GENERATED, ids=str)
 def test_generated_files_are_current(path: Path) -> None:
-    assert (ROOT / path).read_text(encoding="utf-8") == generated()[path], (
+    assert (ROOT / path).read_text(encoding="utf-8") == GENERATED[path], (
         "run `python -m cli schema --write`"
     )
 
 
 def test_the_reference_has_every_field_and_rule() -> None:
-    text = generated()[Path("docs/config.md")]
+    text = GENERATED[Path("docs/config.md")]
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert len(rows) > 150
     fields = [row for row in rows if row.count("|") == 6]

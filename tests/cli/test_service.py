@@ -25,11 +25,12 @@ from cli.paths import ROOT
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
 
 SERVE = """
-import sys
+import gc, sys
 from pathlib import Path
 from cli import service, serving
 service.DIRECTORY = Path(sys.argv[1])
 service.ENDPOINT = service.DIRECTORY / "endpoint.json"
+gc.set_threshold(200_000, 50, 1000)  # as the command does
 serving.serve("local", 0, "own", say=print)
 """
 SAVES = """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,16 +76,22 @@ def _commands(path: Path) -> Iterator[tuple[str, list[str]]]:
         yield name, re.findall(r"--[a-z-]+", rest)
 
 
+@cache
+def _known() -> Any:
+    """Our commands by name."""
+    command: Any = typer.main.get_command(app)
+    return command.commands
+
+
 PROSE: Final = {"is", "finds"}
 """Words after the name of our command that speak of it."""
 
 
 @pytest.mark.parametrize("path", TELLING, ids=lambda path: path.name)
 def test_what_is_told_of_ours_is_taken(path: Path) -> None:
-    known: Any = typer.main.get_command(app)
     for name, options in _commands(path):
-        assert name in {*known.commands, *PROSE}, f"{path.name} tells `batchref {name}`"
+        assert name in {*_known(), *PROSE}, f"{path.name} tells `batchref {name}`"
         if name in PROSE:
             continue
-        takes = {each for parameter in known.commands[name].params for each in parameter.opts}
+        takes = {each for parameter in _known()[name].params for each in parameter.opts}
         assert set(options) <= takes, f"{path.name} tells `batchref {name} {' '.join(options)}`"

@@ -22,7 +22,7 @@ from typing import Any
 
 from pulumi.runtime import run_in_stack, set_all_config, settings
 
-from localcloud.deployment import source_positions
+from localcloud.deployment import sdk_types, source_positions
 from localcloud.deployment.deploy import DeploymentError
 from localcloud.deployment.engine import Engine, Resource
 from localcloud.deployment.provider import Provider, ProviderError
@@ -316,6 +316,7 @@ def deploy(
     `preview` nothing is created and what AWS would decide is unknown, as in `pulumi preview`.
     """
     source_positions.hasten()
+    sdk_types.hasten()
     provider = MockProvider(preview=preview)
     engine = Engine(project=PROJECT, stack=stack, program=_ROOT, provider=provider, preview=preview)
 

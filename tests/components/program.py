@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import runpy
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from config import StackConfig, load_stack_config
 from localcloud.deployment.stack_file import read_stack
 from tests.components import mocks
+from tests.support.program import MAIN, ROOT, source
 
-ROOT = Path(__file__).parents[2]
 STACKS = ("dev", "local", "prod")
 SLACK_URL = "https://hooks.slack.com/services/T0/B0/not-to-be-seen"
 SLACK = {f"{mocks.PROJECT}:slack-webhook-url": SLACK_URL}
@@ -32,15 +30,16 @@ def deploy(
     secrets: Mapping[str, str] = SLACK,
     keys: Mapping[str, str] | None = None,
     preview: bool = False,
+    until: str = "",
 ) -> mocks.Recording:
     """The stack with some sections changed.
 
     Mappings are merged, everything else is replaced, None takes a key away; `keys` are added in
-    full.
+    full. The program ends behind the component that it calls `until`.
     """
-    main = str(ROOT / "__main__.py")
+    program = compile(source(until), MAIN, "exec")
     return mocks.deploy(
-        lambda: runpy.run_path(main, run_name="__main__"),
+        lambda: exec(program, {"__name__": "__main__"}),  # noqa: S102 - our own
         stack=stack,
         config={**_values(stack, changes), **(keys or {})},
         secrets=secrets,

@@ -10,7 +10,11 @@ def test_the_budget_counts_this_stack_and_tells_before_and_after() -> None:
         "notify_percents": [50, 90],
         "emails": ["a@example.com", "b@example.com"],
     }
-    budget = deploy("dev", changes={"budget": section}).one("aws:budgets/budget:Budget").inputs
+    budget = (
+        deploy("dev", changes={"budget": section}, until="budget")
+        .one("aws:budgets/budget:Budget")
+        .inputs
+    )
     assert (
         budget["limitAmount"],
         budget["limitUnit"],

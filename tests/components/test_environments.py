@@ -116,7 +116,7 @@ def test_settings_of_an_environment_reach_it() -> None:
             "on-demand-cpu": {"image_id": "ami-0123456789abcdef0"},
         }
     }
-    made = deploy("local", changes=changes)
+    made = deploy("local", changes=changes, until="environments")
     spot = made.one(CE, "environments-spot-cpu")
     assert spot.inputs["state"] == "DISABLED"
     assert spot.inputs["updatePolicy"] == {
@@ -154,6 +154,7 @@ def test_hpc_without_efa_names_its_security_group_itself() -> None:
         changes={
             "environments": {"gpu": {"efa": False, "placement_group": False, "zone_index": 2}}
         },
+        until="environments",
     )
     gpu = _resources(made, "gpu")
     assert gpu["securityGroupIds"] == [

@@ -16,7 +16,8 @@ from components.context import TYPE_PACKAGE
 from localcloud.deployment.engine import Resource
 from localcloud.deployment.provider.schema import resource_schema
 from tests.components.mocks import PROJECT, Recording
-from tests.components.program import ROOT, SLACK_URL, STACKS, deployed
+from tests.components.program import SLACK_URL, STACKS, deployed
+from tests.support.program import ROOT
 
 pytestmark = pytest.mark.parametrize("stack", STACKS)
 

@@ -5,6 +5,7 @@ containers.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -25,6 +26,10 @@ from workloads.parameters import AnalysisParameters
 
 DEFINITION = "aws:batch/jobDefinition:JobDefinition"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+
+
+def _as_far_as_jobs(stack: str, changes: Mapping[str, Any]) -> Recording:
+    return deploy(stack, changes=changes, until="jobs")
 
 
 def _container(definition: Resource) -> dict[str, Any]:
@@ -154,13 +159,13 @@ def test_one_device_per_adapter(instance_type: str, devices: int) -> None:
         "jobs": {"analysis": {"vcpus": 96, "memory_mib": 524_288, "gpus": 8}},
         "monitoring": {"running_usd_per_hour": None},  # the price of one of them is not known
     }
-    container = _container(deploy("prod", changes=changes).one(DEFINITION, "jobs-analysis"))
+    container = _container(_as_far_as_jobs("prod", changes).one(DEFINITION, "jobs-analysis"))
     assert len(container["linuxParameters"]["devices"]) == devices
 
 
 def test_without_efa_there_are_no_devices() -> None:
     changes = {"environments": {"nodes": {"efa": False}}}
-    container = _container(deploy("local", changes=changes).one(DEFINITION, "jobs-analysis"))
+    container = _container(_as_far_as_jobs("local", changes).one(DEFINITION, "jobs-analysis"))
     assert container["linuxParameters"]["devices"] == []
 
 
@@ -180,7 +185,7 @@ def test_analysis_of_one_node_is_a_plain_container_job_which_may_run_on_spot() -
 
 
 def test_the_disk_of_a_fargate_job() -> None:
-    made = deploy("dev", changes={"jobs": {"preprocess": {"ephemeral_storage_gib": 40}}})
+    made = _as_far_as_jobs("dev", {"jobs": {"preprocess": {"ephemeral_storage_gib": 40}}})
     containers = {
         stage: _container(made.one(DEFINITION, f"jobs-{stage}"))
         for stage in ("preprocess", "postprocess")
@@ -230,7 +235,7 @@ def test_a_job_is_told_which_setting_makes_room_on_its_disk() -> None:
         "environments": {"gpu": {"scratch": {"kind": "gp3", "size_gib": 70}}},
         "jobs": {"preprocess": {"ephemeral_storage_gib": 40}},
     }
-    made = deploy("dev", changes=changes)
+    made = _as_far_as_jobs("dev", changes)
     found = {
         stage: _environment(_container(made.one(DEFINITION, f"jobs-{stage}")))
         for stage in ("preprocess", "analysis", "postprocess")
@@ -290,12 +295,9 @@ def test_variables_of_the_stages() -> None:
         "block_memory_mib": 4096,
         "exact_quantiles": True,
     }
-    full = _environment(
-        _container(
-            deploy("prod", changes={"jobs": {"analysis": limited}}).one(DEFINITION, "jobs-analysis")
-        )
-    )
-    hidden = deploy("prod", changes={"pipeline": {"show_values": False}})
+    other = _as_far_as_jobs("prod", {"jobs": {"analysis": limited}})
+    full = _environment(_container(other.one(DEFINITION, "jobs-analysis")))
+    hidden = _as_far_as_jobs("prod", {"pipeline": {"show_values": False}})
     for stage in STAGES:
         assert (
             _environment(_container(hidden.one(DEFINITION, f"jobs-{stage}")))[
@@ -340,7 +342,7 @@ def test_secrets_come_by_reference() -> None:
     assert secrets(made, "postprocess") == {
         "PIPELINE_SLACK_WEBHOOK_URL": made.one(secret, "secrets-slack-webhook").outputs["arn"]
     }
-    assert secrets(deploy("dev", secrets={}), "postprocess") == {}
+    assert secrets(deploy("dev", secrets={}, until="jobs"), "postprocess") == {}
 
 
 def test_a_definition_beyond_the_limit_of_the_api_is_refused(
@@ -362,7 +364,7 @@ def test_whatever_columns_check_passes_fit_the_definition() -> None:
         20_000 < len(json.dumps(config_of("prod", changes).jobs.preprocess.columns_text)) <= 20_480
     )
     text = (
-        deploy("prod", changes=changes)
+        _as_far_as_jobs("prod", changes)
         .one(DEFINITION, "jobs-preprocess")
         .inputs["containerProperties"]
     )

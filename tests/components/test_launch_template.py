@@ -105,7 +105,7 @@ def test_reserved_capacity() -> None:
         "capacity_block": True,
         "placement_group": False,
     }
-    template = deploy("prod", changes={"environments": {"gpu": block}}).one(
+    template = deploy("prod", changes={"environments": {"gpu": block}}, until="environments").one(
         LT, "environments-gpu-template"
     )
     target = {"capacityReservationId": "cr-0123456789abcdef0"}
@@ -135,7 +135,9 @@ VOLUME = Gp3(kind="gp3", size_gib=200, iops=6000, throughput_mibps=500)
 
 def test_a_volume_for_scratch_is_encrypted_and_goes_with_the_instance() -> None:
     changes = {"environments": {"gpu": {"scratch": VOLUME.model_dump()}}}
-    template = deploy("prod", changes=changes).one(LT, "environments-gpu-template")
+    template = deploy("prod", changes=changes, until="environments").one(
+        LT, "environments-gpu-template"
+    )
     root, scratch = template.inputs["blockDeviceMappings"]
     assert root["deviceName"] == "/dev/xvda"
     assert scratch == {

@@ -12,7 +12,8 @@ from moto.sns.utils import FilterPolicyMatcher
 from components.monitoring import measuring as measuring_module
 from components.prices import job_prices
 from config.facts import ec2_facts
-from tests.components.program import ROOT, STACKS, config_of, deploy, deployed
+from tests.components.program import STACKS, config_of, deploy, deployed
+from tests.support.program import ROOT
 from workloads import metrics
 from workloads.functions.redrive import HIDDEN_SECONDS, SECONDS_FOR_ONE
 from workloads.functions.state_items import TELL_LEASE_MS

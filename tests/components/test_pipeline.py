@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -18,6 +19,11 @@ RULE = "aws:cloudwatch/eventRule:EventRule"
 QUEUE = "aws:batch/jobQueue:JobQueue"
 DEFINITION = "aws:batch/jobDefinition:JobDefinition"
 BATCH = {"pipeline": {"orchestrator": "batch"}}
+
+
+@cache
+def _by_batch(stack: str) -> Recording:
+    return deploy(stack, changes=BATCH, until="pipeline")
 
 
 def _pattern(made: Recording) -> dict[str, Any]:
@@ -62,7 +68,7 @@ def test_the_function_reads_its_settings_from_its_environment(
     stack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The environment goes through the function's own reader."""
-    made, config = deploy(stack, changes=BATCH), config_of(stack)
+    made, config = _by_batch(stack), config_of(stack)
     monkeypatch.delenv("PIPELINE_STATE_MACHINE_ARN", raising=False)
     function = made.one(FUNCTION, "pipeline-submit")
     assert function.inputs["handler"] == "workloads.functions.submit.handler"
@@ -109,7 +115,7 @@ def test_with_a_state_machine_the_function_reads_where_it_is(
 
 
 def test_the_function_may_submit_to_these_queues_and_definitions_alone() -> None:
-    made = deploy("prod", changes=BATCH)
+    made = _by_batch("prod")
     statements = {
         s["Sid"]: (s["Action"], s["Resource"])
         for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-submit-role"))

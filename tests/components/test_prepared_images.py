@@ -40,6 +40,7 @@ def made(
             "images": {"cpu_digest": cpu, "gpu_digest": GPU} if published else {},
             "environments": {environment: {"prepared_image": prepared}},
         },
+        until="environments",
     )
 
 
@@ -72,6 +73,7 @@ def test_nothing_is_known_before_the_first_build() -> None:
             "environments": {"gpu": {"prepared_image": {"builder_type": "g4dn.xlarge"}}},
         },
         preview=True,
+        until="environments",
     )
     assert "aws:ec2/getAmiIds:getAmiIds" not in preview.invoked
     assert booted(preview, "gpu") not in mocks.AMIS

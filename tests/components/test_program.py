@@ -14,7 +14,8 @@ from pulumi import _types
 
 from components import settings
 from config import Problem, StackConfig, keys
-from tests.components.program import ROOT, STACKS, config_of, deploy, deployed
+from tests.components.program import STACKS, config_of, deploy, deployed
+from tests.support.program import ROOT
 from workloads.contract import STAGES
 
 EXPORTS = {

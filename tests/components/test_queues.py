@@ -55,7 +55,9 @@ def test_fair_share_is_a_policy_of_its_own() -> None:
 
 def test_a_closed_queue_is_disabled() -> None:
     made = deploy(
-        "dev", changes={"queues": {"main": {"enabled": False}}, "pipeline": {"enabled": False}}
+        "dev",
+        changes={"queues": {"main": {"enabled": False}}, "pipeline": {"enabled": False}},
+        until="queues",
     )
     assert {q.name: q.inputs["state"] for q in made.all(QUEUE)} == {
         "queues-gpu": "ENABLED",

@@ -60,7 +60,7 @@ def test_an_analysis_of_shards_is_a_plain_job_that_knows_their_number(orchestrat
 
 @cache
 def _price_of_one() -> float:
-    made = deploy("local", changes={"jobs": {"analysis": {**JOB, "shards": 1}}})
+    made = deploy("local", changes={"jobs": {"analysis": {**JOB, "shards": 1}}}, until="jobs")
     text = made.one("aws:batch/jobDefinition:JobDefinition", "jobs-analysis").inputs[
         "containerProperties"
     ]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.components import mocks
-from tests.components.program import deploy
+from tests.components.program import deploy, deployed
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -50,6 +50,7 @@ def on_efs(**section: Any) -> mocks.Recording:
                 },
             },
         },
+        until="jobs",
     )
 
 
@@ -68,6 +69,7 @@ def on_lustre() -> mocks.Recording:
                 }
             },
         },
+        until="jobs",
     )
 
 
@@ -187,6 +189,7 @@ def test_a_file_system_that_was_there_keeps_what_it_has() -> None:
             "storage": {"efs": {"kind": "existing", "id": "fs-0123456789abcdef0"}},
             "jobs": {"preprocess": {"volumes": [volume("efs", "/mnt/shared")]}},
         },
+        until="jobs",
     )
     for kind in ("fileSystem:FileSystem", "backupPolicy:BackupPolicy"):
         made.none(f"aws:efs/{kind}")
@@ -259,5 +262,5 @@ def test_instances_mount_lustre_before_they_take_jobs() -> None:
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_a_stack_without_file_systems_has_nothing_of_them(stack: str) -> None:
-    made = deploy(stack)
+    made = deployed(stack)
     assert not [r for r in made.resources if r.type.startswith(("aws:efs/", "aws:fsx/"))]

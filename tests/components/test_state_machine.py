@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,12 @@ OF_SHARDS = {
 
 @pytest.fixture(scope="module")
 def with_fallback() -> Recording:
-    return deploy("prod", changes={"jobs": {"fallback": FALLBACK}})
+    return deploy("prod", changes={"jobs": {"fallback": FALLBACK}}, until="pipeline")
+
+
+@cache
+def _with_shards() -> Recording:
+    return deploy("local", changes=OF_SHARDS, until="pipeline")
 
 
 def _definition(made: Recording) -> dict[str, Any]:
@@ -70,7 +76,7 @@ def _next(state: dict[str, Any]) -> Iterator[str]:
 
 def _machine(kind: str, with_fallback: Recording) -> dict[str, Any]:
     if kind == "shards":
-        return _definition(deploy("local", changes=OF_SHARDS))
+        return _definition(_with_shards())
     return _definition(with_fallback if kind == "fallback" else deployed("prod"))
 
 
@@ -109,7 +115,7 @@ def test_every_state_is_reached_every_task_is_retried_and_caught_and_all_ways_en
 
 
 def test_a_shard_that_batch_itself_cancelled_is_followed_by_the_fallback() -> None:
-    states = _definition(deploy("local", changes=OF_SHARDS))["States"]
+    states = _definition(_with_shards())["States"]
     assert states["AnalysisEnded"]["Choices"][-2]["Next"] == "AnalysisChildren"
     by = states["AnalysisChildCancelledBy"]
     assert [(each["StringMatches"], each["Next"]) for each in by["Choices"]] == [
@@ -196,7 +202,7 @@ def test_the_schedules_of_the_day_follow_its_time_zone_and_may_call_their_target
     made = (
         deployed("prod")
         if orchestrator == "step-functions"
-        else deploy("prod", changes={"pipeline": {"orchestrator": orchestrator}})
+        else deploy("prod", changes={"pipeline": {"orchestrator": orchestrator}}, until="pipeline")
     )
     function = made.one("aws:lambda/function:Function", "pipeline-day-look").outputs["arn"]
     letters = made.one("aws:sqs/queue:Queue", "pipeline-day-look-dead-letters").outputs["arn"]

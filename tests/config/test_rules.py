@@ -85,9 +85,9 @@ class _Seen:
 def test_rules_declare_the_sections_that_they_read() -> None:
     seen: dict[str, set[str]] = {rule.code: set() for rule in RULES}
     for changes in [{}, *(case.breaks for cases in CASES.values() for case in cases)]:
-        found = changed(changes)
+        config = _unchecked(changed(changes))
         for rule in RULES:
-            watched = _Seen(_unchecked(found))
+            watched = _Seen(config)
             list(rule.check(watched))  # type: ignore[arg-type]
             seen[rule.code] |= watched.names
     assert seen == {rule.code: set(rule.reads) for rule in RULES}

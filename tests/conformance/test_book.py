@@ -117,8 +117,9 @@ def test_the_changes_of_the_day(stack: str, pulumi_folder: Path, tmp_path: Path)
             ]
             mine = {page: _own_preview(own, page) for page in _OF_THE_DAY[stack]}
             theirs = {page: w.result() for page, w in zip(live, waiting, strict=True)}
+    kept = recorded()
     for page in _OF_THE_DAY[stack]:
-        expected = recorded()[key(page)]["preview"]
+        expected = kept[key(page)]["preview"]
         assert mine[page].failures == (), key(page)
         assert grouped(mine[page].steps) == expected, key(page)
         if page in theirs:

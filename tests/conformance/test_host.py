@@ -1,4 +1,6 @@
-"""What the programs of these tests import when they need it is what the SDK has."""
+"""What the programs of these tests import when they need it is what the SDK has, and what their
+host is told of packages is what pip tells of them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.conformance.cli import ROOT, SPARED
 
@@ -57,3 +60,27 @@ def test_each_name_is_the_one_of_the_whole_package() -> None:
     assert done.returncode == 0, done.stderr
     few, all_of_them = json.loads(done.stdout)
     assert all_of_them - few > 300
+
+
+def test_the_host_is_told_of_packages_what_pip_tells() -> None:
+    short, whole = (
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-m", "pip", "list", "-v", "--format", "json"],
+                env=variables,
+                capture_output=True,
+                check=True,
+            ).stdout
+        )
+        for variables in ({"PYTHONPATH": SPARED["PYTHONPATH"]}, {})
+    )
+    assert [each["name"] for each in short] == ["pulumi_aws"]
+    told = [{key: each[key] for key in ("name", "version", "location")} for each in whole]
+    assert short == [each for each in told if _has_a_plugin(each)]
+
+
+def _has_a_plugin(package: dict[str, str]) -> bool:
+    """As the host finds it."""
+    module = package["name"].replace("-", "_")
+    file = Path(package["location"], module, "pulumi-plugin.json")
+    return package["name"].startswith("pulumi-") or file.exists()

@@ -52,18 +52,16 @@ START = """
 import sys
 from pathlib import Path
 from localcloud.cloud import LocalCloud
-from tests.localcloud.conftest import until
 with LocalCloud(Path(sys.argv[1]), images={}) as cloud:
     cloud.client("batch").describe_job_queues()
 """
 
 
 def test_it_answers_within_three_seconds_of_a_processor(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-c", "import localcloud.cloud"], cwd=ROOT, check=True
-    )  # compiled once
+    with LocalCloud(tmp_path / "warm", images={}) as cloud:  # what it imports is compiled
+        cloud.client("batch").describe_job_queues()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", START, str(tmp_path)], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-c", START, str(tmp_path / "cold")], cwd=ROOT, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert seconds < 4.5, (

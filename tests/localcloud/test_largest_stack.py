@@ -1,5 +1,5 @@
 """As many environments and queues as AWS Batch allows in a region, and as many data sets as the
-config: all within AWS's limits.
+config, and every guard on: all within AWS's limits.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def largest() -> dict[str, Any]:
         "datasets": [f"{n:064}" for n in range(100)],
     }
     found["pipeline"] = {**found.get("pipeline", {}), "daily": daily}
+    found["budget"] |= {"stop_submissions_percent": 90, "guard": {"limit_usd": 8000}}
     found["storage"] = {**found.get("storage", {}), "protect": False, "delete_with_content": True}
     return found
 
@@ -67,3 +68,12 @@ def test_the_largest_config_that_check_passes_deploys(tmp_path: Path) -> None:
             Payload=json.dumps({"at": "2026-01-02T12:00:00Z", "begin": False}).encode(),
         )
         assert "FunctionError" not in answer, answer["Payload"].read()
+        (action,) = (
+            r for r in deployed.resources if r.type == "aws:budgets/budgetAction:BudgetAction"
+        )
+        (told,) = cloud.client("budgets").describe_budget_actions_for_budget(
+            AccountId=cloud.account_id, BudgetName=action.inputs["budgetName"]
+        )["Actions"]
+    roles = {r.outputs["name"] for r in deployed.resources if r.type == "aws:iam/role:Role"}
+    assert set(told["Definition"]["IamActionDefinition"]["Roles"]) <= roles
+    assert (told["ActionThreshold"]["ActionThresholdValue"], told["Status"]) == (90, "STANDBY")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from io import StringIO
 from pathlib import Path
 from secrets import token_hex
@@ -166,12 +166,16 @@ class Night:
         for each in command.split(" && "):
             self._aws(re.sub(r"until (.*); do sleep 10; done", r"\1", each))
 
+    @cached_property
+    def _driver(self) -> Any:
+        return create_clidriver()
+
     def _aws(self, command: str) -> str:
         program, *arguments = shlex.split(command)
         assert program == "aws", command
         out = StringIO()
         with redirect_stdout(out):
-            code = create_clidriver().main([*arguments, "--endpoint-url", self.cloud.endpoint_url])
+            code = self._driver.main([*arguments, "--endpoint-url", self.cloud.endpoint_url])
         assert code == 0, (command, out.getvalue())
         return out.getvalue()
 

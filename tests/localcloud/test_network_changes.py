@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import Deployment, deploy, destroy
 from tests.localcloud.inventory import inventory
+from tests.support.program import write_part
 
-ROOT = Path(__file__).parents[2]
 NETWORK = "batch-reference:network"
 
 
@@ -33,14 +33,16 @@ def named(deployment: Deployment, operation: str) -> set[str]:
 
 @pytest.mark.timeout(300)
 def test_the_address_space_changes_and_changes_back(tmp_path: Path) -> None:
-    with LocalCloud(tmp_path, images={}) as cloud:
+    # what comes later is in no network
+    program = write_part(tmp_path / "program", "local", "jobs")
+    with LocalCloud(tmp_path / "cloud", images={}) as cloud:
         cloud.batch.store.relation_seconds = 0.0
         before = inventory(cloud.client, cloud.account_id)
-        first = deploy(ROOT, "local", cloud.client)
+        first = deploy(program, "local", cloud.client)
         made = inventory(cloud.client, cloud.account_id)
         state = first.state
         for block in ("10.99.0.0/16", "10.30.0.0/16"):
-            done = deploy(ROOT, "local", cloud.client, config=section(block), previous=state)
+            done = deploy(program, "local", cloud.client, config=section(block), previous=state)
             state = done.state
             assert named(done, "replace") == named(done, "delete replaced")
             assert {
@@ -64,9 +66,9 @@ def test_the_address_space_changes_and_changes_back(tmp_path: Path) -> None:
             } <= named(done, "update")
             now = inventory(cloud.client, cloud.account_id)
             assert len(now) == len(made)
-        same = deploy(ROOT, "local", cloud.client, previous=state)
+        same = deploy(program, "local", cloud.client, previous=state)
         assert {s.operation for s in same.steps} == {"same"}
-        destroy(ROOT, "local", cloud.client, previous=state)
+        destroy(program, "local", cloud.client, previous=state)
         assert inventory(cloud.client, cloud.account_id) - before == set()
 
 

@@ -244,26 +244,28 @@ def unchecked(found: dict[str, Any]) -> StackConfig:
     return StackConfig.model_construct(name="generated", **values)
 
 
+def shown(found: dict[str, Any]) -> str:
+    """The sections of a made config, for a message."""
+    names = ("environments", "queues", "jobs", "network", "pipeline")
+    return json.dumps({name: found[name] for name in names}, indent=1)
+
+
 @settings(max_examples=3000, deadline=None, database=None)
 @given(random=st.randoms(use_true_random=True))
 def _accepted_means_placed(random: Random) -> None:
     found = Maker(random).sections()
-    shown = json.dumps(
-        {name: found[name] for name in ("environments", "queues", "jobs", "network", "pipeline")},
-        indent=1,
-    )
     try:
         config = load_stack_config("generated", found.get, found)[0]
     except ConfigError as error:
         errors = {problem.code for problem in error.problems if problem.level == "error"}
-        assert errors, shown
-        assert errors <= CODES, shown
+        assert errors, shown(found)
+        assert errors <= CODES, shown(found)
         SEEN.update(["refused", *errors])
         if len(errors) == 1 and (errors <= DEADLY) and outcome(unchecked(found)):
             CONFIRMED.update(errors)
         return
     SEEN["accepted"] += 1
-    assert outcome(config) == "", shown
+    assert outcome(config) == "", shown(found)
 
 
 def test_no_accepted_config_leaves_a_job_in_runnable() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,21 @@ from cli.why.account import Account
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import Deployment, DeploymentError, deploy, destroy
 from tests.config.stacks import sections
+from tests.localcloud.conftest import until
+from tests.support.program import write_part
 
-ROOT = Path(__file__).parents[2]
 FIRST, SECOND, GPU = (f"sha256:{digit * 64}" for digit in "123")
 BASE = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
 KEEP = 2
 
 
 class Stack:
-    """The stack local, one of whose environments boots an AMI of its own."""
+    """The stack local as far as its environments, one of which boots an AMI of its own."""
 
-    def __init__(self, cloud: LocalCloud) -> None:
+    def __init__(self, cloud: LocalCloud, folder: Path) -> None:
+        self.program = write_part(folder, "local", "environments")
+        with (self.program / "__main__.py").open("a") as file:
+            file.write('pulumi.export("environments", environments.names)\n')
         self.cloud = cloud
         self.state: Any = None
 
@@ -44,7 +49,7 @@ class Stack:
             "network": {**given.get("network", {}), **(network or {})},
         }
         config = {f"batch-reference:{name}": json.dumps(each) for name, each in changed.items()}
-        done = deploy(ROOT, "local", self.cloud.client, config=config, previous=self.state)
+        done = deploy(self.program, "local", self.cloud.client, config=config, previous=self.state)
         self.state = done.state
         return done
 
@@ -86,10 +91,16 @@ def _operations(done: Deployment, kind: str) -> set[str]:
     return {step.operation for step in done.steps if f"{kind}::" in step.urn}
 
 
+def _a_second_later() -> None:
+    """EC2 tells in which second an image was made, and the newest is that of the latest."""
+    now = int(time.time())
+    until(lambda: int(time.time()) > now)
+
+
 @pytest.mark.timeout(240)
 def test_an_ami_is_built_renewed_replaced_and_in_the_end_forgotten(tmp_path: Path) -> None:
-    with LocalCloud(tmp_path, images={}) as cloud:
-        builder, stack = cloud.client("imagebuilder"), Stack(cloud)
+    with LocalCloud(tmp_path / "cloud", images={}) as cloud:
+        builder, stack = cloud.client("imagebuilder"), Stack(cloud, tmp_path / "program")
         stack.up()
         (first,) = stack.amis()
         assert stack.booted() == first["ImageId"]
@@ -101,6 +112,7 @@ def test_an_ami_is_built_renewed_replaced_and_in_the_end_forgotten(tmp_path: Pat
         assert {step.operation for step in again.steps} == {"same"}
 
         # AWS has published another base, and the schedule was due
+        _a_second_later()
         builder.start_image_pipeline_execution(imagePipelineArn=stack.pipeline())
         assert stack.booted() == first["ImageId"], "nothing changes behind the program's back"
         (told,) = doctor(stack, again.outputs)
@@ -118,6 +130,7 @@ def test_an_ami_is_built_renewed_replaced_and_in_the_end_forgotten(tmp_path: Pat
             stack.up(SECOND)
         assert stack.booted() == renewed
         cloud.image_builds.broken = ""
+        _a_second_later()
         outputs = stack.up(SECOND).outputs
         assert doctor(stack, outputs) == []
         latest = stack.amis()[-1]["ImageId"]
@@ -139,5 +152,5 @@ def test_an_ami_is_built_renewed_replaced_and_in_the_end_forgotten(tmp_path: Pat
             f"environment on-demand-cpu boots AMI {latest}, which does not exist"
         ]
         remaining.discard(latest)
-        destroy(ROOT, "local", cloud.client, previous=stack.state)
+        destroy(stack.program, "local", cloud.client, previous=stack.state)
         assert {each["ImageId"] for each in stack.amis()} == remaining, "leftovers tells of them"

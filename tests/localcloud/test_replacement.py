@@ -22,6 +22,7 @@ from localcloud.deployment.engine.state import State
 from localcloud.deployment.provider import batch_updates
 from localcloud.protocol.wire import Call
 from tests.localcloud.conftest import until
+from tests.support.program import write_part
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
@@ -32,21 +33,24 @@ MACHINE_VCPUS = 36
 """Of a c5n.9xlarge; the environment `nodes` takes two."""
 
 
+LOGS = "site"
+
+
 class Site:
-    """The local stack in an AWS of its own, and jobs on its queue `nodes`.
+    """The local stack as far as its queues in an AWS of its own, and jobs on its queue `nodes`.
+    What comes after the queues is in tests/conformance/book.
 
     It has no EFA, which would demand a placement group.
     """
 
     def __init__(self, cloud: LocalCloud, directory: Path) -> None:
         self.cloud, self._directory = cloud, directory
+        self._program = write_part(directory / "program", "local", "queues")
+        cloud.client("logs").create_log_group(logGroupName=LOGS)
         self._grouped = True
         self.state = State()
         first = self.deploy()
         self.queue = str(first.resource(QUEUE, "queues-nodes").outputs["arn"])
-        self._logs = next(
-            r.id for r in first.resources if r.type == "aws:cloudwatch/logGroup:LogGroup"
-        )
 
     @property
     def batch(self) -> Any:
@@ -62,7 +66,7 @@ class Site:
         )
         try:
             deployment = deploy(
-                ROOT,
+                self._program,
                 "local",
                 self.cloud.client,
                 config=config,
@@ -89,7 +93,7 @@ class Site:
         sizes = [{"type": "VCPU", "value": str(MACHINE_VCPUS)}, {"type": "MEMORY", "value": "1024"}]
         log = {
             "logDriver": "awslogs",
-            "options": {"awslogs-group": self._logs, "awslogs-stream-prefix": "x"},
+            "options": {"awslogs-group": LOGS, "awslogs-stream-prefix": "x"},
         }
         container = {
             "image": "x/y:1",
@@ -143,6 +147,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("site")
     with LocalCloud(directory, images={"x/*": directory}) as cloud:
+        cloud.batch.store.relation_seconds = 0.0  # but where a test is about that
         yield Site(cloud, directory)
 
 
@@ -369,7 +374,6 @@ def test_an_image_of_ones_own_comes_and_goes(site: Site) -> None:
         (configuration,) = found["computeEnvironments"][0]["computeResources"]["ec2Configuration"]
         return str(configuration["imageIdOverride"]) if "imageIdOverride" in configuration else None
 
-    site.cloud.batch.store.relation_seconds = 0.0
     replaced = {"replace": {"environments-nodes"}, "delete replaced": {"environments-nodes"}}
     for wanted, steps in (
         ("ami-11111111", replaced),

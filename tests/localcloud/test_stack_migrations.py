@@ -15,8 +15,8 @@ import yaml
 from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import Deployment, deploy, destroy
 from localcloud.deployment.engine.state import State
+from tests.support.program import ROOT, write_part
 
-ROOT = Path(__file__).parents[2]
 CE, DEFINITION = (
     "aws:batch/computeEnvironment:ComputeEnvironment",
     "aws:batch/jobDefinition:JobDefinition",
@@ -24,9 +24,12 @@ CE, DEFINITION = (
 
 
 class Site:
-    """The dev stack, which has Fargate and a NAT gateway, and a queue of instances beside it."""
+    """The dev stack as far as its jobs, which has Fargate and a NAT gateway, and a queue of
+    instances beside it.
+    """
 
-    def __init__(self, cloud: LocalCloud) -> None:
+    def __init__(self, cloud: LocalCloud, folder: Path) -> None:
+        self._program = write_part(folder, "dev", "jobs")
         self.cloud, self.state = cloud, State()
         self.stack: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())[
             "config"
@@ -51,7 +54,9 @@ class Site:
             for key, value in self.stack.items()
             if key.startswith("batch-reference:")
         }
-        deployment = deploy(ROOT, "dev", self.cloud.client, config=config, previous=self.state)
+        deployment = deploy(
+            self._program, "dev", self.cloud.client, config=config, previous=self.state
+        )
         self.state = deployment.state
         return deployment
 
@@ -61,14 +66,15 @@ class Site:
             for key, value in self.stack.items()
             if key.startswith("batch-reference:")
         }
-        return destroy(ROOT, "dev", self.cloud.client, config=config, previous=self.state)
+        return destroy(self._program, "dev", self.cloud.client, config=config, previous=self.state)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with LocalCloud(tmp_path_factory.mktemp("site"), images={}) as cloud:
+    directory = tmp_path_factory.mktemp("site")
+    with LocalCloud(directory / "cloud", images={}) as cloud:
         cloud.batch.store.relation_seconds = 0.0  # test_replacement.py is about that
-        site = Site(cloud)
+        site = Site(cloud, directory / "program")
         site.deploy()
         yield site
 

@@ -29,6 +29,8 @@ from workloads.contract import Run, Upload
 ROOT = Path(__file__).parents[3]
 SAMPLE = next(paths.SAMPLE.glob("*.csv"))
 LATER = "20991231-never-0123456789ab"
+LOOK_SECONDS = 0.5
+"""A look costs a fifth of this, which the run that is waited for would have."""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,7 @@ def test_a_stuck_run_is_found_and_mended(
     found = until(
         lambda: (d := why(at, run.run_id)).causes and d.causes[0].code == "MAX-VCPUS" and d,
         what=lambda: why(at, run.run_id),
+        pause=LOOK_SECONDS,
     )
     cause = found.causes[0]
     assert cause.setting == "environments.nodes.max_vcpus"
@@ -76,7 +79,9 @@ def test_a_stuck_run_is_found_and_mended(
     assert why(at, "nodes").causes[0].code == "MAX-VCPUS"
 
     told = "AWS Batch sent an event that the job blocks its queue: MISCONFIGURATION:COMPUTE_"
-    until(lambda: any(each.startswith(told) for each in why(at, run.run_id).seen))
+    until(
+        lambda: any(each.startswith(told) for each in why(at, run.run_id).seen), pause=LOOK_SECONDS
+    )
 
     console = Console(file=io.StringIO(), width=80)
     assert command.run(console, at, "last", as_json=False) == ExitCode.NOT_READY
@@ -88,7 +93,11 @@ def test_a_stuck_run_is_found_and_mended(
     assert document["stuck"] is True
 
     batch.update_compute_environment(computeEnvironment=nodes, computeResources={"maxvCpus": 72})
-    until(lambda: why(at, run.run_id).state == "SUCCEEDED", what=lambda: why(at, run.run_id))
+    until(
+        lambda: why(at, run.run_id).state == "SUCCEEDED",
+        what=lambda: why(at, run.run_id),
+        pause=LOOK_SECONDS,
+    )
 
 
 def test_a_run_whose_file_never_came(target: tuple[LocalCloud, Target]) -> None:

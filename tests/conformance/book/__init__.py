@@ -71,8 +71,9 @@ def stack_path(stack: str) -> Path:
     return path if path.is_file() else ROOT / "examples" / path.name
 
 
+@cache
 def base(stack: str) -> Stacked:
-    """A stack as the repository has it."""
+    """A stack as the repository has it, which nobody changes."""
     return Stacked(document=yaml.safe_load(stack_path(stack).read_text()))
 
 

@@ -5,6 +5,7 @@ be made and taken back in a tenth of the time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Final
 
 from config import ConfigError
@@ -21,7 +22,8 @@ is taken back.
 """
 
 
-def pages(stack: str) -> list[Page]:
+@cache
+def pages(stack: str) -> tuple[Page, ...]:
     """All changes of a stack that are not refused, each on one page."""
     changes = [change for change in book() if change.stack == stack and not change.refused]
     alone = [change for change in changes if _ALONE in change.paths]
@@ -32,7 +34,7 @@ def pages(stack: str) -> list[Page]:
             made.append([change])
         else:
             page.append(change)
-    return [*map(tuple, made), *((change,) for change in alone)]
+    return (*map(tuple, made), *((change,) for change in alone))
 
 
 def _fits(change: Change, page: Sequence[Change]) -> bool:

@@ -6,6 +6,7 @@ python -m tests.conformance.book.server FOLDER
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import subprocess
 import sys
@@ -87,6 +88,7 @@ def _clients(endpoint: str, credentials: Mapping[str, str], region: str) -> Call
 
 def main() -> None:
     """Serves until nobody listens any more."""
+    gc.set_threshold(200_000, 50, 1000)  # as in tests/conftest.py
     with LocalCloud(Path(sys.argv[1]), images={"*": ROOT}) as cloud:
         cloud.batch.store.relation_seconds = 0.0
         server = Server(client=cloud.client, region=cloud.region)

@@ -8,11 +8,15 @@ import atexit
 import functools
 import gc
 import importlib
+import json
+import os
 import re
 import sys
+import sysconfig
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -21,6 +25,8 @@ _EAGER: Final = f"{_SDK}.config"
 """Replaces its own class, and holds little."""
 _SHARED: Final = ("_inputs", "_enums")
 """Modules of a service that hold what belongs to several of its resources."""
+_LISTING: Final = ["-m", "pip", "list", "-v", "--format", "json"]
+"""Before each program the host asks so which packages have a plugin."""
 
 
 class OnDemand(MetaPathFinder):
@@ -67,7 +73,21 @@ class _Waiting(Loader):
         return getattr(module, name)
 
 
-if any(each.endswith("pulumi-language-python-exec") for each in sys.orig_argv):
+def packages() -> list[dict[str, str]]:
+    """What pip lists of packages with a plugin, which are those of Pulumi's providers."""
+    folder = sysconfig.get_path("purelib")
+    names = sorted(path.stem for path in Path(folder).glob("pulumi_*.dist-info"))
+    return [
+        {"name": name, "version": version, "location": folder}
+        for name, version in (each.split("-") for each in names)
+    ]
+
+
+if sys.orig_argv[1:] == _LISTING:
+    sys.stdout.write(json.dumps(packages()))
+    sys.stdout.flush()
+    os._exit(0)
+elif any(each.endswith("pulumi-language-python-exec") for each in sys.orig_argv):
     # what is imported lives as long as the program, which ends in seconds (tests/conftest.py)
     gc.set_threshold(200_000, 50, 1000)
     atexit.register(gc.freeze)
@@ -77,3 +97,11 @@ if any(each.endswith("pulumi-language-python-exec") for each in sys.orig_argv):
 
     # the SDK sends four messages for each resource, and waits for each; the CLI drops them all
     pulumi.log.debug = lambda *_, **__: None
+
+    root = str(Path(__file__).parents[3])
+    sys.path.append(root)
+    from localcloud.deployment import sdk_types, source_positions
+
+    sys.path.remove(root)
+    sdk_types.hasten()
+    source_positions.hasten()
