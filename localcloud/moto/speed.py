@@ -5,10 +5,12 @@ have.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any, Final
 
 import botocore.session
 import moto.core.responses
+import moto.core.serialize
 import moto.core.utils
 import moto.ec2.utils
 from moto.core.loaders import create_loader
@@ -32,8 +34,30 @@ def hasten() -> None:
     setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))  # noqa: B010
     # 1,300 AMIs come with each cloud, and three ids with each of them
     setattr(moto.ec2.utils, "random_resource_id", _resource_id)  # noqa: B010
+    # the names that a member of an answer may have in moto's objects are made anew for each value
+    picker: Any = moto.core.serialize.XFormedAttributePicker
+    picker.get_possible_keys = _kept_by_shape(picker.get_possible_keys)
 
 
 def _resource_id(size: int = 8) -> str:
     """So many hexadecimal digits, of the generator that gives moto all that is random."""
     return f"{mock_random.getrandbits(4 * size):0{size}x}"
+
+
+def _kept_by_shape(names: Any) -> Any:
+    """The names as the shape keeps them: they follow from it, the member and the class of the
+    object, unless the class says more of itself.
+    """
+
+    def kept(self: Any, context: Any) -> Iterable[str]:
+        if context.shape is None or hasattr(context.obj, "Meta"):
+            found: Iterable[str] = names(self, context)
+            return found
+        by_class: dict[tuple[type, str], tuple[str, ...]]
+        by_class = vars(context.shape).setdefault("names_in_objects", {})
+        member = (type(context.obj), context.key)
+        if member not in by_class:
+            by_class[member] = tuple(dict.fromkeys(names(self, context)))
+        return by_class[member]
+
+    return kept

@@ -9,10 +9,10 @@ and nobody hears that an execution has ended, nor counts it.
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import importlib
 import json
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from localcloud.moto.state import AwsState
-from localcloud.services import execution_waits, json_paths, map_runs
+from localcloud.services import execution_speed, execution_waits, json_paths, map_runs
 from localcloud.services.execution_ends import ExecutionEnds
 from localcloud.services.execution_jobs import ExecutionJobs
 from localcloud.services.execution_logs import log_end
@@ -127,6 +127,7 @@ def interpreter(
         *map_runs.replacements(require),
         *json_paths.replacements(),
         *execution_waits.replacements(),
+        *execution_speed.replacements(),
         (CommonStateField, "_eval_body", entered),
         (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
         # moto has no setting for it
@@ -172,15 +173,17 @@ class _Programs:
     """
 
     def __init__(self) -> None:
-        self._parsed: dict[str, Any] = {}
+        self._parsed: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
     def new(self, definition: str) -> Any:
         """A program of one's own, for moto keeps a part of an execution's state in it."""
         with self._lock:
             if definition not in self._parsed:
-                self._parsed[definition] = AmazonStateLanguageParser.parse(definition)[0]
-            return copy.deepcopy(self._parsed[definition])
+                program = AmazonStateLanguageParser.parse(definition)[0]
+                self._parsed[definition] = pickle.dumps(program)
+            parsed = self._parsed[definition]
+        return pickle.loads(parsed)  # noqa: S301 - what was pickled here
 
 
 def _timestamp(text: str) -> datetime | None:
