@@ -21,6 +21,9 @@ from moto.moto_server.werkzeug_app import create_backend_app
 backend_app: Final[Any] = functools.cache(create_backend_app)
 """The application of a service: routes to classes, without any state of a cloud."""
 
+_NAMES: Final = "names_in_objects"
+"""Attribute of a shape: class of an object and member -> names that the member may have there."""
+
 
 @functools.cache
 def hasten() -> None:
@@ -37,6 +40,9 @@ def hasten() -> None:
     # the names that a member of an answer may have in moto's objects are made anew for each value
     picker: Any = moto.core.serialize.XFormedAttributePicker
     picker.get_possible_keys = _kept_by_shape(picker.get_possible_keys)
+    # of an attribute of DynamoDB, which has one of ten members, each is looked for
+    serializer: Any = moto.core.serialize.ResponseSerializer
+    serializer.get_value = _of_dictionary(serializer.get_value)
 
 
 def _resource_id(size: int = 8) -> str:
@@ -54,10 +60,24 @@ def _kept_by_shape(names: Any) -> Any:
             found: Iterable[str] = names(self, context)
             return found
         by_class: dict[tuple[type, str], tuple[str, ...]]
-        by_class = vars(context.shape).setdefault("names_in_objects", {})
+        by_class = vars(context.shape).setdefault(_NAMES, {})
         member = (type(context.obj), context.key)
         if member not in by_class:
             by_class[member] = tuple(dict.fromkeys(names(self, context)))
         return by_class[member]
 
     return kept
+
+
+def _of_dictionary(value_of: Any) -> Any:
+    """The member of a dictionary by the names that its shape keeps, without more ado."""
+
+    def member(self: Any, value: Any, key: str, shape: Any) -> Any:
+        picker = self._value_picker
+        if type(value) is dict and not getattr(picker, "response_transformers", True):
+            names = vars(shape).get(_NAMES, {}).get((dict, key))
+            if names is not None:
+                return next((value[name] for name in names if name in value), None)
+        return value_of(self, value, key, shape)
+
+    return member

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -97,3 +98,37 @@ def test_the_names_of_a_member_in_objects_are_those_of_moto(
         assert picked({}, "other") == ["other of dict", "member"]
         assert picked(with_meta, "jobs") == ["jobs of SimpleNamespace", "member"]
     assert len(vars(shape)["names_in_objects"]) == 3, "one that says more of itself is asked"
+
+
+def test_a_member_of_an_answer_is_found_in_a_dictionary_as_moto_finds_it() -> None:
+    speed.hasten()
+    model = get_service_model("dynamodb").operation_model("GetItem")
+    assert model.output_shape is not None
+    shape: Any = model.output_shape
+    asked: list[Any] = []
+    for each in shape.members.values():  # as where nobody has called it yet
+        vars(each).pop("names_in_objects", None)
+
+    def values(transformers: dict[str, Any], value: Any) -> list[Any]:
+        picker = XFormedAttributePicker(response_transformers=transformers)
+        serializer = SimpleNamespace(_value_picker=picker, operation_model=model, path=["GetItem"])
+
+        def by_moto(_: Any, value: Any, key: str, member: Any) -> Any:
+            asked.append(key)
+            return picker(AttributePickerContext(value, key, member, model, None, "GetItem"))
+
+        find = speed._of_dictionary(by_moto)
+        return [find(serializer, value, key, each) for key, each in shape.members.items()]
+
+    told = {"consumed_capacity": {"units": 0}, "Item": {}}
+    for value, expected in (
+        (told, [{}, {"units": 0}]),
+        ({}, [None, None]),
+        (OrderedDict(told), [{}, {"units": 0}]),
+        (SimpleNamespace(item=0), [0, None]),
+    ):
+        first, again = values({}, value), values({}, value)
+        assert first == again == expected
+    hidden = {"GetItem.Item": lambda _: "hidden"}
+    assert values(hidden, told) == ["hidden", {"units": 0}]
+    assert len(asked) == 2 + 2 * (2 + 2) + 2, "a dictionary is looked through here but once"
