@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final, Self
 
 from cli.errors import CliError, ExitCode
@@ -61,18 +61,13 @@ class Target:
         """
         if (name, once) not in self._clients:
             from botocore.config import Config
-            from botocore.session import get_session
 
             config = (
                 Config(retries={"total_max_attempts": 1}, read_timeout=_CALL_SECONDS)
                 if once
                 else Config(retries={"mode": "standard", "total_max_attempts": 5})
             )
-            session: Any = get_session()
-            session.register_component(
-                "data_loader", _models(session.get_config_variable("data_path"))
-            )
-            self._clients[name, once] = session.create_client(
+            self._clients[name, once] = self._session.create_client(
                 name,
                 endpoint_url=self.endpoint_url,
                 region_name=str(self.output("region")),
@@ -80,6 +75,14 @@ class Target:
                 **self.credentials,
             )
         return self._clients[name, once]
+
+    @cached_property
+    def _session(self) -> Any:
+        from botocore.session import get_session
+
+        session: Any = get_session()
+        session.register_component("data_loader", _models(session.get_config_variable("data_path")))
+        return session
 
     def output(self, name: str) -> Any:
         """One output of the stack.

@@ -5,6 +5,7 @@ have.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any, Final
 
 import botocore.session
@@ -21,6 +22,9 @@ from moto.moto_server.werkzeug_app import create_backend_app
 backend_app: Final[Any] = functools.cache(create_backend_app)
 """The application of a service: routes to classes, without any state of a cloud."""
 
+_NAMES: Final = "names_in_objects"
+"""Attribute of a shape: class of an object and member -> names that the member may have there."""
+
 
 @functools.cache
 def hasten() -> None:
@@ -34,8 +38,13 @@ def hasten() -> None:
     setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))  # noqa: B010
     # 1,300 AMIs come with each cloud, and three ids with each of them
     setattr(moto.ec2.utils, "random_resource_id", _resource_id)  # noqa: B010
+    # the names that a member of an answer may have in moto's objects are made anew for each value
+    picker: Any = moto.core.serialize.XFormedAttributePicker
+    picker.get_possible_keys = _kept_by_shape(picker.get_possible_keys)
+    # of an attribute of DynamoDB, which has one of ten members, each is looked for
+    serializer: Any = moto.core.serialize.ResponseSerializer
+    serializer.get_value = _of_dictionary(serializer.get_value)
     _share_event_names()
-    _keep_names_of_attributes()
 
 
 def _share_event_names() -> None:
@@ -65,24 +74,39 @@ def _share_event_names() -> None:
     owner.__init__, owner._alias_event_name = make, alias  # noqa: SLF001
 
 
-def _keep_names_of_attributes() -> None:
-    """Under which names an answer's member may stand in the object that it is taken from depends on
-    the member and on the class of the object alone, and moto thinks of all of them for each value.
-    """
-    picker: Any = moto.core.serialize.XFormedAttributePicker
-    names_of, known = picker.get_possible_keys, dict[tuple[Any, ...], tuple[str, ...]]()
-
-    def names(self: Any, context: Any) -> tuple[str, ...]:
-        if self.alias_providers is not moto.core.serialize.DEFAULT_ALIAS_PROVIDERS:
-            return tuple(names_of(self, context))
-        place = context.key, context.shape, type(context.obj)
-        if place not in known:
-            known[place] = tuple(names_of(self, context))
-        return known[place]
-
-    picker.get_possible_keys = names
-
-
 def _resource_id(size: int = 8) -> str:
     """So many hexadecimal digits, of the generator that gives moto all that is random."""
     return f"{mock_random.getrandbits(4 * size):0{size}x}"
+
+
+def _kept_by_shape(names: Any) -> Any:
+    """The names as the shape keeps them: they follow from it, the member and the class of the
+    object, unless the class says more of itself.
+    """
+
+    def kept(self: Any, context: Any) -> Iterable[str]:
+        if context.shape is None or hasattr(context.obj, "Meta"):
+            found: Iterable[str] = names(self, context)
+            return found
+        by_class: dict[tuple[type, str], tuple[str, ...]]
+        by_class = vars(context.shape).setdefault(_NAMES, {})
+        member = (type(context.obj), context.key)
+        if member not in by_class:
+            by_class[member] = tuple(dict.fromkeys(names(self, context)))
+        return by_class[member]
+
+    return kept
+
+
+def _of_dictionary(value_of: Any) -> Any:
+    """The member of a dictionary by the names that its shape keeps, without more ado."""
+
+    def member(self: Any, value: Any, key: str, shape: Any) -> Any:
+        picker = self._value_picker
+        if type(value) is dict and not getattr(picker, "response_transformers", True):
+            names = vars(shape).get(_NAMES, {}).get((dict, key))
+            if names is not None:
+                return next((value[name] for name in names if name in value), None)
+        return value_of(self, value, key, shape)
+
+    return member

@@ -11,8 +11,9 @@ import re
 import sys
 from typing import Any, Final
 
-from jsonpath_ng.ext.parser import parse
 from moto.stepfunctions.parser.asl.utils import json_path
+
+from localcloud.services.execution_speed import parsed
 
 _SEVERAL: Final = re.compile(r"\*|\.\.|\[\?|\[-?\d*:|\[[^\]'\"]*,")
 """Wildcard, descent, filter, slice, union."""
@@ -26,7 +27,7 @@ def replacements() -> list[tuple[Any, str, Any]]:
 
     def extracted(path: str, data: Any) -> Any:
         if _SEVERAL.search(path) and not _ONE_OF_THEM.search(path):
-            return [match.value for match in parse(path).find(data)]
+            return [match.value for match in parsed(path).find(data)]
         return moto(path, data)
 
     return [

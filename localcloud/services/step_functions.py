@@ -9,10 +9,10 @@ and nobody hears that an execution has ended, nor counts it.
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import importlib
 import json
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from localcloud.moto.state import AwsState
-from localcloud.services import execution_waits, json_paths, map_runs
+from localcloud.services import execution_speed, execution_waits, json_paths, map_runs
 from localcloud.services.execution_ends import ExecutionEnds
 from localcloud.services.execution_jobs import ExecutionJobs
 from localcloud.services.execution_logs import log_end
@@ -105,19 +105,10 @@ def interpreter(
         )
         deletions.ended(execution)
 
-    ends, deletions = ExecutionEnds(ended), MachineDeletions()
-    # parsing one takes longer than all other work on a short execution, and moto parses it when it
-    # is made, when it is described, and for each execution
-    parsed = functools.lru_cache(maxsize=16)(AmazonStateLanguageParser.parse)
-    parsing = threading.Lock()  # many executions begin at once
-
-    def parse(definition: str) -> Any:
-        with parsing:
-            return parsed(definition)
+    ends, programs, deletions = ExecutionEnds(ended), _Programs(), MachineDeletions()
 
     def program(self: Any) -> Any:
-        # one of its own, for moto keeps a part of an execution's state in it
-        return copy.deepcopy(parse(self._evaluation_details.state_machine_details.definition)[0])
+        return programs.new(self._evaluation_details.state_machine_details.definition)
 
     def entered(self: Any, env: Any) -> None:
         ends.entered(env)
@@ -127,7 +118,6 @@ def interpreter(
             enter(self, env)
 
     replaced: list[tuple[Any, str, Any]] = [
-        (AmazonStateLanguageParser, "parse", staticmethod(parse)),
         (ExecutionWorker, "_get_evaluation_entrypoint", program),
         (service_task.StateTaskService, "_normalise_parameters", _to_sdk),
         (service_task.StateTaskService, "_normalise_response", _from_sdk),
@@ -137,6 +127,7 @@ def interpreter(
         *map_runs.replacements(require),
         *json_paths.replacements(),
         *execution_waits.replacements(),
+        *execution_speed.replacements(),
         (CommonStateField, "_eval_body", entered),
         (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
         # moto has no setting for it
@@ -174,6 +165,25 @@ def _wait_while_throttled(env: Any, throttled: threading.Event, count: Count) ->
         )
         while throttled.is_set() and env.is_running():
             time.sleep(_THROTTLED_SECONDS)
+
+
+class _Programs:
+    """Parsed definitions: parsing one takes longer than all other work on a short execution, and
+    moto does it for each.
+    """
+
+    def __init__(self) -> None:
+        self._parsed: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def new(self, definition: str) -> Any:
+        """A program of one's own, for moto keeps a part of an execution's state in it."""
+        with self._lock:
+            if definition not in self._parsed:
+                program = AmazonStateLanguageParser.parse(definition)[0]
+                self._parsed[definition] = pickle.dumps(program)
+            parsed = self._parsed[definition]
+        return pickle.loads(parsed)  # noqa: S301 - what was pickled here
 
 
 def _timestamp(text: str) -> datetime | None:

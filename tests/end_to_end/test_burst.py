@@ -63,7 +63,7 @@ def _each_run_once(stack: TrivialStack, found: Burst, count: int) -> None:
     assert stack.ready.cloud.slack.messages == []
 
 
-@pytest.mark.parametrize("uploads", [100, pytest.param(1000, marks=pytest.mark.drill)])
+@pytest.mark.parametrize("uploads", [60, pytest.param(1000, marks=pytest.mark.drill)])
 def test_uploads_at_once_are_as_many_runs(tmp_path: Path, uploads: int) -> None:
     with trivial_stack(tmp_path) as stack:
         _each_run_once(stack, _burst(stack, uploads), uploads)
@@ -71,8 +71,8 @@ def test_uploads_at_once_are_as_many_runs(tmp_path: Path, uploads: int) -> None:
 
 def test_uploads_at_once_are_as_many_executions_of_the_state_machine(tmp_path: Path) -> None:
     with trivial_stack(tmp_path, config=STATE_MACHINE) as stack:
-        found = _burst(stack, 40)
-        _each_run_once(stack, found, 40)
+        found = _burst(stack, 24)
+        _each_run_once(stack, found, 24)
         until(
             lambda: {status for _, status in _executions(stack)} == {"SUCCEEDED"},
             what=lambda: Counter(_executions(stack)),

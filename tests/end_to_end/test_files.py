@@ -102,14 +102,14 @@ def test_a_table_without_numbers_is_described(stack: Stack, runs: dict[str, Run]
 
 
 def test_the_same_bytes_again_do_nothing_and_changed_bytes_are_a_new_run(
-    stack: Stack, new_key: Callable[[], str]
+    stack: Stack, runs: dict[str, Run]
 ) -> None:
-    key = new_key()
-    first = Run(stack.put(key, table()).run_id)
-    assert stack.finish(first).state == "SUCCEEDED"
+    name = "ünï ✓+100%.tsv"
+    key, first = f"data/20260102/{name}", runs[name]
+    assert [stack.finish(run).state for run in runs.values()] == ["SUCCEEDED"] * len(DIRTY)
     before = sorted(stack.jobs())
 
-    again = Run(stack.put(key, table()).run_id)
+    again = Run(stack.put(key, DIRTY[name]).run_id)
     changed = Run(stack.put(key, table(seed=8)).run_id)
     assert stack.finish(changed).state == "SUCCEEDED"
 

@@ -25,6 +25,8 @@ from workloads.variables import ENV_RANKS_PER_NODE, ENV_RUN_ID, ENV_SHARDS
 pytestmark = pytest.mark.timeout(600)
 
 SHARDS = 3
+OF_ONE_RANK: list[str] = []
+"""Digest of the first table: the same under both orchestrators, so found once."""
 ANALYSIS = {
     "queue": "main",
     "nodes": 1,
@@ -155,7 +157,9 @@ def test_a_lost_machine_is_made_good_and_the_findings_are_those_of_one_rank(
     paid = sum(seconds) / SHARDS / 3600 * analysis["usd_per_hour"]
     assert analysis["usd"] == pytest.approx(paid, rel=1e-6)
     assert len(stack.told(run)) == 1
-    assert _digest_of_one_rank(stack, run) == summary["digest"]
+    if not OF_ONE_RANK:
+        OF_ONE_RANK.append(_digest_of_one_rank(stack, run))
+    assert [summary["digest"]] == OF_ONE_RANK
     assert stack.ready.cloud.denials == []
     assert stack.ready.cloud.undelivered == []
 

@@ -42,6 +42,10 @@ ANALYSIS = {
 }
 
 
+OF_ONE_RANK: dict[int, str] = {}
+"""Digest of the table of so many rows: the same under both orchestrators, so found once."""
+
+
 @dataclass(frozen=True)
 class Market:
     """How long a machine lives, how long before its end EC2 says so, and the rows of the table."""
@@ -63,7 +67,7 @@ def stack(
 ) -> Iterator[Stack]:
     """The local stack under an orchestrator, its analysis in shards on Spot."""
     jobs = json.loads(read_stack(ROOT, "local", {}, {}).config["batch-reference:jobs"])
-    jobs["preprocess"] |= {"unit_rows": 256}
+    jobs["preprocess"] |= {"unit_rows": 1024}
     jobs["analysis"] |= ANALYSIS
     pipeline = {"orchestrator": request.param} | (
         {"poll_seconds": 2, "deadline_hours": 1} if request.param != "batch" else {}
@@ -153,7 +157,9 @@ def test_an_analysis_that_spot_does_not_let_end_ends_on_demand(
     assert shown["attempts"] == len(lost)
     assert stack.ready.cloud.denials == []
     assert stack.ready.cloud.undelivered == []
-    assert _digest_of_one_rank(stack, run) == summary["digest"]
+    if market.rows not in OF_ONE_RANK:
+        OF_ONE_RANK[market.rows] = _digest_of_one_rank(stack, run)
+    assert summary["digest"] == OF_ONE_RANK[market.rows]
 
 
 def _codes(shard: dict[str, Any]) -> list[int | None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 from typer.testing import CliRunner
 
 from cli import service
@@ -16,6 +18,9 @@ from cli.errors import CliError, of_aws
 from cli.rehearsal import Rehearsal
 from cli.serving import endpoint_of
 from tests.support.documents import validated
+
+# the runner makes the commands anew, with all that their signatures say, each time that one is run
+setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))  # noqa: B010
 
 
 @dataclass(frozen=True, kw_only=True)
