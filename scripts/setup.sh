@@ -29,7 +29,7 @@ version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>
 # The profile's compiled passes, half a second once for each state of their source. Without a C compiler NumPy does their work.
 compile_passes() {
     if [ -n "${CC:-}" ] || command -v cc >/dev/null; then
-        "$venv/bin/python" workloads/analysis/profile/passes_library.py >/dev/null || echo "setup: so the profile takes more than twice as long on processors; all else is the same" >&2
+        "$venv/bin/python" workloads/analysis/profile/passes_library.py >/dev/null || echo "setup: so the profile takes nearly twice as long on processors; all else is the same" >&2
     fi
 }
 

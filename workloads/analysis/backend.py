@@ -73,7 +73,7 @@ def choose(name: str, local_rank: int, threads: int) -> ProfileBackend:
 
         if local_rank == 0 and passes() is None:
             log.info(
-                "the profile's passes are not compiled here, so it takes more than twice as long:"
+                "the profile's passes are not compiled here, so it takes nearly twice as long:"
                 " `python -m workloads.analysis.profile.passes_library` compiles them"
             )
         return NumpyProfile(threads)
