@@ -18,15 +18,13 @@ from cli.rehearsal import rehearsal
 from cli.serving import endpoint_of
 from localcloud.deployment.stack_file import read_stack
 from tests.end_to_end.conftest import Stack
+from tests.end_to_end.one_rank import digest_of_one_rank
 from tests.localcloud.conftest import until
 from workloads.contract import Run
-from workloads.variables import ENV_RANKS_PER_NODE, ENV_RUN_ID, ENV_SHARDS
 
 pytestmark = pytest.mark.timeout(600)
 
 SHARDS = 3
-OF_ONE_RANK: list[str] = []
-"""Digest of the first table: the same under both orchestrators, so found once."""
 ANALYSIS = {
     "queue": "main",
     "nodes": 1,
@@ -83,33 +81,6 @@ def _running_child(stack: Stack, run: Run, index: int) -> str:
     return str(until(look, pause=0.02))
 
 
-def _digest_of_one_rank(stack: Stack, run: Run) -> str:
-    """The same table, analysed by one job of one rank; what the shards have written is written
-    over.
-    """
-    batch, outputs = stack.ready.client("batch"), stack.ready.outputs
-    variables = {
-        ENV_RUN_ID: run.run_id,
-        ENV_SHARDS: "1",
-        ENV_RANKS_PER_NODE: "1",
-    }
-    job = batch.submit_job(
-        jobName="one-rank",
-        jobQueue=outputs["stage_queues"]["analysis"],
-        jobDefinition=outputs["stage_job_definitions"]["analysis"],
-        containerOverrides={
-            "environment": [{"name": name, "value": value} for name, value in variables.items()]
-        },
-    )["jobId"]
-
-    def end() -> str | None:
-        status = str(batch.describe_jobs(jobs=[job])["jobs"][0]["status"])
-        return status if status in {"SUCCEEDED", "FAILED"} else None
-
-    assert until(end, pause=0.02) == "SUCCEEDED"
-    return str(json.loads(stack.result(run.success_key))["digest"])
-
-
 @pytest.mark.parametrize("stack", ["batch"], indirect=True)
 def test_the_commands_by_hand_submit_an_array_of_the_same_size(stack: Stack) -> None:
     endpoint = endpoint_of(stack.ready)
@@ -157,9 +128,7 @@ def test_a_lost_machine_is_made_good_and_the_findings_are_those_of_one_rank(
     paid = sum(seconds) / SHARDS / 3600 * analysis["usd_per_hour"]
     assert analysis["usd"] == pytest.approx(paid, rel=1e-6)
     assert len(stack.told(run)) == 1
-    if not OF_ONE_RANK:
-        OF_ONE_RANK.append(_digest_of_one_rank(stack, run))
-    assert [summary["digest"]] == OF_ONE_RANK
+    assert summary["digest"] == digest_of_one_rank(stack, run, "shards")
     assert stack.ready.cloud.denials == []
     assert stack.ready.cloud.undelivered == []
 

@@ -21,10 +21,9 @@ from cli.show_run import document
 from cli.target import Target
 from localcloud.deployment.stack_file import read_stack
 from tests.end_to_end.conftest import Stack
-from tests.localcloud.conftest import until
+from tests.end_to_end.one_rank import digest_of_one_rank
 from workloads import contract
 from workloads.contract import Run
-from workloads.variables import ENV_RUN_ID, ENV_SHARDS
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -40,10 +39,6 @@ ANALYSIS = {
     "spot_attempts": SPOT_ATTEMPTS,
     "on_demand_queue": "main",
 }
-
-
-OF_ONE_RANK: dict[int, str] = {}
-"""Digest of the table of so many rows: the same under both orchestrators, so found once."""
 
 
 @dataclass(frozen=True)
@@ -90,22 +85,6 @@ def stack(
         "local", tmp_path_factory.mktemp("spot"), config=config, say=lambda _: None
     ) as ready:
         yield Stack(ready)
-
-
-def _digest_of_one_rank(stack: Stack, run: Run) -> str:
-    batch, outputs = stack.ready.client("batch"), stack.ready.outputs
-    variables = {ENV_RUN_ID: run.run_id, ENV_SHARDS: "1"}
-    job = batch.submit_job(
-        jobName="one-rank",
-        jobQueue=outputs["stage_queues"]["analysis"],
-        jobDefinition=outputs["stage_job_definitions"]["analysis"],
-        containerOverrides={
-            "environment": [{"name": name, "value": value} for name, value in variables.items()]
-        },
-    )["jobId"]
-    # the drill's table takes one rank minutes
-    until(lambda: batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "SUCCEEDED", seconds=900)
-    return str(json.loads(stack.result(run.success_key))["digest"])
 
 
 @pytest.mark.parametrize("market", MARKETS)
@@ -157,9 +136,7 @@ def test_an_analysis_that_spot_does_not_let_end_ends_on_demand(
     assert shown["attempts"] == len(lost)
     assert stack.ready.cloud.denials == []
     assert stack.ready.cloud.undelivered == []
-    if market.rows not in OF_ONE_RANK:
-        OF_ONE_RANK[market.rows] = _digest_of_one_rank(stack, run)
-    assert summary["digest"] == OF_ONE_RANK[market.rows]
+    assert summary["digest"] == digest_of_one_rank(stack, run, f"spot, {market.rows} rows")
 
 
 def _codes(shard: dict[str, Any]) -> list[int | None]:
