@@ -33,6 +33,7 @@ class Lines:
     def from_parquet(cls, data: bytes) -> Lines:
         """Raises StageError where the bytes are something else."""
         with decoding("lines.parquet", hint=_AGAIN):
+            # read_table would load pyarrow's data sets first
             table = pq.ParquetFile(io.BytesIO(data)).read(columns=["row", "line"])
             columns = table.column("row"), table.column("line")
             if any(column.type != pa.int64() or column.null_count for column in columns):

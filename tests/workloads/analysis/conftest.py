@@ -14,9 +14,11 @@ from tests.workloads.analysis.watched_server import Watch, served
 from workloads.analysis.pipeline.partials import load_profile, load_success
 from workloads.analysis.pipeline.success import Success
 from workloads.analysis.profile.result import Profile
+from workloads.analysis.settings import Settings
 from workloads.contract import Run
 from workloads.records import ColumnUse, Manifest
-from workloads.variables import ENV_INTERMEDIATE_BUCKET, ENV_RESULTS_BUCKET
+from workloads.runtime.errors import StageError
+from workloads.variables import ENV_INTERMEDIATE_BUCKET, ENV_RESULTS_BUCKET, ENV_RUN_ID
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,6 +36,19 @@ class Store:
     s3: S3Client
     environ: dict[str, str]
     watch: Watch
+
+    def refused(self, environ: Mapping[str, str]) -> StageError:
+        """What a rank of some run says of such variables, before it does anything."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {
+                **self.environ,
+                ENV_RUN_ID: run_of("refused").run_id,
+                **environ,
+            }.items():
+                patch.setenv(name, value)
+            with pytest.raises(StageError) as refused:
+                Settings.read()
+        return refused.value
 
     def put_table(
         self,

@@ -15,16 +15,13 @@ from localcloud.batch.container import HIDDEN
 from tests.workloads.analysis.conftest import MIDDLE, RESULTS, Store
 from tests.workloads.analysis.many import Job, analyse
 from tests.workloads.analysis.profile.serial import profile_of
-from tests.workloads.analysis.tables import run_of
 from workloads import contract
 from workloads.analysis.arrays import pack, unpack
 from workloads.analysis.launch.mpirun import ROOT
 from workloads.analysis.pipeline.success import Success
 from workloads.analysis.profile.exact import PROBABILITIES
-from workloads.analysis.settings import Settings
 from workloads.contract import ContractError, Run
 from workloads.records import Manifest, StageRecord
-from workloads.runtime.errors import StageError
 from workloads.variables import (
     ENV_EXACT_QUANTILES,
     ENV_EXCHANGE,
@@ -165,23 +162,14 @@ def test_cupy_demanded_where_there_is_none(store, values):
     assert "GPU" in error["hint"]
 
 
-def test_an_exchange_between_gpus_is_refused_on_the_host(store, monkeypatch):
-    for name, value in {
-        **store.environ,
-        ENV_RUN_ID: run_of("no-nccl").run_id,
-        ENV_EXCHANGE: "nccl",
-    }.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(StageError) as refused:
-        Settings.read()
+def test_an_exchange_between_gpus_is_refused_on_the_host(store):
+    refused = store.refused({ENV_EXCHANGE: "nccl"})
     assert (
         "PIPELINE_EXCHANGE is 'nccl', which moves rows between GPUs, but PIPELINE_ARRAY_BACKEND is"
-        " 'numpy'" in refused.value.sentence
+        " 'numpy'" in refused.sentence
     )
-    assert (
-        refused.value.hint == "set PIPELINE_EXCHANGE to 'host', or PIPELINE_ARRAY_BACKEND to 'cupy'"
-    )
-    assert refused.value.exit_code == 1
+    assert refused.hint == "set PIPELINE_EXCHANGE to 'host', or PIPELINE_ARRAY_BACKEND to 'cupy'"
+    assert refused.exit_code == 1
 
 
 def test_a_csv_that_preprocess_cleaned(store):

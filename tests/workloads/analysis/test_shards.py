@@ -21,7 +21,6 @@ from tests.workloads.analysis.test_program import run_stage
 from tests.workloads.analysis.watched_server import after, put
 from workloads.analysis import first_writer
 from workloads.analysis.pipeline.shard_store import ShardStore
-from workloads.analysis.settings import Settings
 from workloads.contract import Run
 from workloads.records import StageRecord
 from workloads.runtime import s3
@@ -30,7 +29,6 @@ from workloads.variables import (
     ENV_ANOMALY_MODE,
     ENV_ANOMALY_NEIGHBOURS,
     ENV_ANOMALY_TOP,
-    ENV_RUN_ID,
     ENV_SHARDS,
 )
 
@@ -300,18 +298,10 @@ def test_a_damaged_part_is_named_and_computed_anew_and_two_last_shards_write_the
         ),
     ],
 )
-def test_an_array_that_does_not_fit_its_variable_is_refused(store, monkeypatch, environ, sentence):
-    for name, value in {
-        **store.environ,
-        ENV_RUN_ID: run_of("wrong-array").run_id,
-        ENV_ANOMALY_MODE: "top",
-        **environ,
-    }.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(StageError) as refused:
-        Settings.read()
-    assert sentence in refused.value.sentence
-    assert refused.value.exit_code == 2
+def test_an_array_that_does_not_fit_its_variable_is_refused(store, environ, sentence):
+    refused = store.refused({ENV_ANOMALY_MODE: "top", **environ})
+    assert sentence in refused.sentence
+    assert refused.exit_code == 2
 
 
 @pytest.mark.parametrize(

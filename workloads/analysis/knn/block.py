@@ -109,9 +109,8 @@ def prepare(space: Space, row_offset: int, values: Floats, rests: Rests = NO_RES
         block = Block(ids=ids, rows=space.rows(values, rests))
     else:
         beside = {column: rest[complete] for column, rest in rests.items()}
-        block = Block(
-            ids=ids[complete], rows=space.rows(np.compress(complete, values, axis=1), beside)
-        )
+        whole_rows = np.compress(complete, values, axis=1)  # a mask would turn the layout round
+        block = Block(ids=ids[complete], rows=space.rows(whole_rows, beside))
     zero_norm = np.zeros(0, np.int64)
     if space.metric == "cosine" and not (directed := block.rows.any(axis=1)).all():
         zero_norm = block.ids[~directed]
